@@ -1,0 +1,3 @@
+//! The binary `rollout-ledger`.
+
+fn main() {}
