@@ -1,0 +1,101 @@
+//! The ledger about itself, written only by its own commands; and access tokens.
+
+use super::event;
+use crate::{
+    id::{Instant, Sha256Hex},
+    values::Home,
+};
+
+event!(
+    /// A ledger begins. Always entry 0.
+    LedgerOpened = "rollout.ledger.opened.v1", false, Own {
+        /// A random id, so that no entry can be moved to another ledger.
+        req ledger_id: String,
+        /// The checkpoint origin, fixed for ever; no spaces, no `+`.
+        req origin: String,
+        req home: Home,
+        /// Who runs it.
+        opt run_by: String,
+        /// The version of the binary.
+        req version: String,
+        /// What an acknowledgement promises.
+        req durability: String,
+        /// SHA-256 of the key that pseudonyms are made with.
+        opt pseudonym_key: Sha256Hex,
+    }
+);
+
+event!(
+    /// A setting that bears on what the log can prove was changed.
+    LedgerSettingsChanged = "rollout.ledger.settings_changed.v1", false, Own {
+        req setting: String,
+        opt from: String,
+        req to: String,
+        req reason: String,
+    }
+);
+
+event!(
+    /// The ledger moved to another home. The last entry of the source.
+    LedgerMoved = "rollout.ledger.moved.v1", false, Own {
+        req to: Home,
+        opt reason: String,
+    }
+);
+
+event!(
+    /// An unfinished commit was cut off the end of the log when it was opened.
+    LedgerTailCut = "rollout.ledger.tail_cut.v1", false, Own {
+        /// The seq that the first cut entry would have had.
+        req first_seq: u64,
+        /// How many bytes were cut.
+        req bytes: u64,
+        /// SHA-256 of them.
+        opt sha256: Sha256Hex,
+        /// The file that keeps them.
+        req kept_as: String,
+    }
+);
+
+event!(
+    /// The clock was set back. The only entry that may be earlier than the one before.
+    LedgerClockStepped = "rollout.ledger.clock_stepped.v1", false, Own {
+        req from: Instant,
+        req to: Instant,
+        req reason: String,
+    }
+);
+
+event!(
+    /// A server or a new writer took the ledger over.
+    LedgerWriterOpened = "rollout.ledger.writer_opened.v1", false, Own {
+        /// The version of the binary.
+        req version: String,
+        /// A random id of the process.
+        req host_id: String,
+        /// The process whose lock was left behind.
+        opt took_over_from: String,
+        /// Bytes set aside from a torn tail.
+        opt torn_bytes: u64,
+    }
+);
+
+event!(
+    /// An access token was made. The token itself is never recorded.
+    TokenCreated = "rollout.token.created.v1", false, Open {
+        req token_id: String,
+        list scopes: String,
+        /// The `source`s that it may write as; empty for any.
+        list sources: String,
+        req expires_at: Instant,
+        req for_whom: String,
+    }
+);
+
+event!(
+    /// An access token was revoked.
+    TokenRevoked = "rollout.token.revoked.v1", false, Open {
+        req token_id: String,
+        opt reason: String,
+    }
+);
