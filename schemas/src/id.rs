@@ -187,12 +187,13 @@ mod tests {
         fn accepts<T: TryFrom<String>>(text: &str) -> bool {
             T::try_from(text.to_owned()).is_ok()
         }
-        let long = "a".repeat(65);
-        let rows: &[(&str, fn(&str) -> bool, bool)] = &[
+        const LONG: &str = "a-name-that-is-longer-than-sixty-four-characters-is-not-a-rollout-id";
+        type Row = (&'static str, fn(&str) -> bool, bool);
+        let rows: &[Row] = &[
             ("claim-form", accepts::<RolloutId>, true),
             ("Claim", accepts::<RolloutId>, false),
             ("", accepts::<RolloutId>, false),
-            (&long, accepts::<RolloutId>, false),
+            (LONG, accepts::<RolloutId>, false),
             ("0.25", accepts::<Decimal>, true),
             (".25", accepts::<Decimal>, false),
             ("01", accepts::<Decimal>, false),
