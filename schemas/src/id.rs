@@ -11,8 +11,18 @@ use serde::{Deserialize, Serialize};
 #[error("must be {0}")]
 pub struct Invalid(&'static str);
 
+/// Each unit at most once, the greatest first, and at least one of them.
+const DURATION_PATTERN: &str = concat!(
+    "^P(",
+    "([0-9]+Y([0-9]+M)?([0-9]+W)?([0-9]+D)?|[0-9]+M([0-9]+W)?([0-9]+D)?",
+    "|[0-9]+W([0-9]+D)?|[0-9]+D)",
+    "(T([0-9]+H([0-9]+M)?([0-9]+S)?|[0-9]+M([0-9]+S)?|[0-9]+S))?",
+    "|T([0-9]+H([0-9]+M)?([0-9]+S)?|[0-9]+M([0-9]+S)?|[0-9]+S)",
+    ")$",
+);
+
 macro_rules! checked_string {
-    ($(#[$doc:meta])* $name:ident, $rule:literal, $pattern:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $rule:literal, $pattern:expr, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -107,7 +117,7 @@ checked_string!(
 checked_string!(
     /// A length of time in ISO 8601: `P7D`, `P1M`, `PT2H30M`.
     IsoDuration, "an ISO 8601 duration such as P7D, P1M or PT2H",
-    r"^P([0-9]+Y)?([0-9]+M)?([0-9]+W)?([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+S)?)?$",
+    DURATION_PATTERN,
     |text| text.starts_with('P') && text.parse::<jiff::Span>().is_ok() && !text.contains('.')
         && text.bytes().all(|b| b.is_ascii_digit() || b"PYMWDTHS".contains(&b))
 );
@@ -121,6 +131,7 @@ checked_string!(
     /// A calendar date in ISO 8601, local to the time zone beside it: `2026-01-14`.
     LocalDate, "a date such as 2026-01-14", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
     |text| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
+        && text.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 );
 checked_string!(
     /// A time zone of the IANA database: `America/New_York`.
@@ -143,11 +154,21 @@ fn decimal(text: &str) -> bool {
 }
 
 fn instant(text: &str) -> bool {
-    let shape = text.len() >= 20
-        && text.ends_with('Z')
-        && text.as_bytes().get(10) == Some(&b'T')
-        && text.split_once('.').is_none_or(|(_, f)| (2..=7).contains(&f.len()));
-    shape && text.parse::<jiff::Timestamp>().is_ok()
+    // The parser alone would also take other separators, a comma for the point and more digits.
+    let like = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text.bytes().zip(form.bytes()).all(|(b, f)| match f {
+                b'0' => b.is_ascii_digit(),
+                f => b == f,
+            })
+    };
+    let (seconds, fraction) = text.split_at_checked(19).unwrap_or((text, ""));
+    like(seconds, "0000-00-00T00:00:00")
+        && (1..=8).contains(&fraction.len())
+        && ["Z", ".0Z", ".00Z", ".000Z", ".0000Z", ".00000Z", ".000000Z"]
+            .iter()
+            .any(|form| like(fraction, form))
+        && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 impl Instant {
@@ -201,13 +222,21 @@ mod tests {
             ("1e3", accepts::<Decimal>, false),
             ("P7D", accepts::<IsoDuration>, true),
             ("PT2H", accepts::<IsoDuration>, true),
+            ("P1Y2M3W4DT5H6M7S", accepts::<IsoDuration>, true),
             ("P", accepts::<IsoDuration>, false),
+            ("PT", accepts::<IsoDuration>, false),
+            ("P1DT", accepts::<IsoDuration>, false),
+            ("P1D1Y", accepts::<IsoDuration>, false),
             ("7 days", accepts::<IsoDuration>, false),
             ("2026-01-14T15:30:00Z", accepts::<Instant>, true),
             ("2026-01-14T15:30:00.123456Z", accepts::<Instant>, true),
             ("2026-01-14T15:30:00.1234567Z", accepts::<Instant>, false),
             ("2026-01-14T15:30:00+01:00", accepts::<Instant>, false),
             ("2026-02-30T15:30:00Z", accepts::<Instant>, false),
+            ("2026-01-14T15:30:00,5Z", accepts::<Instant>, false),
+            ("2026-01-14T15:30:00.Z", accepts::<Instant>, false),
+            ("2026-01-14t15:30:00Z", accepts::<Instant>, false),
+            ("2026-01-14T153000.0000Z", accepts::<Instant>, false),
             ("2026-01-14", accepts::<LocalDate>, true),
             ("America/New_York", accepts::<TimeZoneName>, true),
             ("Mars/Base", accepts::<TimeZoneName>, false),

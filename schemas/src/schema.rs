@@ -9,12 +9,13 @@ use schemars::{
 };
 use serde_json::{Value, json};
 
-use crate::{envelope, event::EventType};
+use crate::{canonical, envelope, event::EventType};
 
 /// The schema of one event's data alone.
 pub fn of_data<T: JsonSchema>() -> Schema {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
     RecursiveTransform(without_null).transform(&mut schema);
+    RecursiveTransform(bounded).transform(&mut schema);
     schema
 }
 
@@ -41,6 +42,17 @@ fn without_null(schema: &mut Schema) {
     }
 }
 
+/// Says the ends of the Rust type in the schema's own words; `format` is only a remark to readers.
+fn bounded(schema: &mut Schema) {
+    let Some(members) = schema.as_object_mut() else { return };
+    let max = match members.get("format").and_then(Value::as_str) {
+        Some("uint64") => Value::from(canonical::INTEGER_MAX),
+        Some("uint32") => Value::from(u32::MAX),
+        _ => return,
+    };
+    members.entry("maximum").or_insert(max);
+}
+
 /// The schema of a whole event: its envelope, closed, around its data.
 pub fn of_event(event: &EventType) -> Value {
     let mut data = (event.data_schema)().to_value();
@@ -52,7 +64,14 @@ pub fn of_event(event: &EventType) -> Value {
     if event.needs_rollout {
         required.push("subject");
     }
-    let short = |max: usize| json!({ "type": "string", "minLength": 1, "maxLength": max });
+    let short = |max: usize| {
+        let printable = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+        json!({ "type": "string", "minLength": 1, "maxLength": max, "pattern": printable })
+    };
+    let intake = || {
+        let rule = "Set by the intake, never by a sender.";
+        json!({ "type": "string", "description": rule })
+    };
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": format!("urn:rollout-ledger:schema:{}", event.name),
@@ -71,10 +90,10 @@ pub fn of_event(event: &EventType) -> Value {
             },
             "datacontenttype": { "const": envelope::CONTENT_TYPE },
             "data": data,
-            "salt": { "type": "string", "description": "Set by the intake, never by a sender." },
-            "authtype": { "type": "string", "description": "Set by the intake, never by a sender." },
-            "authid": { "type": "string", "description": "Set by the intake, never by a sender." },
-            "recordedvia": { "type": "string", "description": "Set by the intake, never by a sender." },
+            "salt": intake(),
+            "authtype": intake(),
+            "authid": intake(),
+            "recordedvia": intake(),
         },
         "required": required,
         "additionalProperties": false,

@@ -114,14 +114,28 @@ record!(
         req percentage_of_actors: Decimal,
         /// Percent of time, `"0"` when unset.
         req percentage_of_time: Decimal,
-        /// Pseudonyms of the actors that the flag is on for.
+        /// Pseudonyms of the actors that the flag is on for, each once.
+        #[serde(deserialize_with = "distinct")]
         req actors: BTreeSet<String>,
-        /// Names of the groups that the flag is on for.
+        /// Names of the groups that the flag is on for, each once.
+        #[serde(deserialize_with = "distinct")]
         req groups: BTreeSet<String>,
         /// Whether an expression is set.
         req expression: bool,
     }
 );
+
+/// A set whose members stand once: a reader that keeps sets would drop the second.
+fn distinct<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
+    let items = Vec::<String>::deserialize(deserializer)?;
+    let len = items.len();
+    let set: BTreeSet<String> = items.into_iter().collect();
+    if set.len() == len {
+        Ok(set)
+    } else {
+        Err(serde::de::Error::custom("a member that stands twice in one set"))
+    }
+}
 
 impl Default for FlagState {
     fn default() -> Self {

@@ -13,6 +13,7 @@ event!(
         req ledger_id: String,
         /// The checkpoint origin, fixed for ever; no spaces, no `+`.
         req origin: String,
+        /// Where the ledger lives.
         req home: Home,
         /// Who runs it.
         opt run_by: String,
@@ -28,9 +29,13 @@ event!(
 event!(
     /// A setting that bears on what the log can prove was changed.
     LedgerSettingsChanged = "rollout.ledger.settings_changed.v1", false, Own {
+        /// The name of the setting.
         req setting: String,
+        /// Its value before, if it had one.
         opt from: String,
+        /// Its value from now on.
         req to: String,
+        /// Why, in words.
         req reason: String,
     }
 );
@@ -38,7 +43,9 @@ event!(
 event!(
     /// The ledger moved to another home. The last entry of the source.
     LedgerMoved = "rollout.ledger.moved.v1", false, Own {
+        /// Where the ledger lives from now on.
         req to: Home,
+        /// Why it moved.
         opt reason: String,
     }
 );
@@ -60,8 +67,11 @@ event!(
 event!(
     /// The clock was set back. The only entry that may be earlier than the one before.
     LedgerClockStepped = "rollout.ledger.clock_stepped.v1", false, Own {
+        /// What the clock said before.
         req from: Instant,
+        /// What the clock says from now on.
         req to: Instant,
+        /// Why it was set back.
         req reason: String,
     }
 );
@@ -83,11 +93,15 @@ event!(
 event!(
     /// An access token was made. The token itself is never recorded.
     TokenCreated = "rollout.token.created.v1", false, Open {
+        /// The id of the token.
         req token_id: String,
+        /// What it allows: `read`, `append`.
         list scopes: String,
         /// The `source`s that it may write as; empty for any.
         list sources: String,
+        /// When it stops working.
         req expires_at: Instant,
+        /// Who is to use it: an account id or the name of a system.
         req for_whom: String,
     }
 );
@@ -95,7 +109,9 @@ event!(
 event!(
     /// An access token was revoked.
     TokenRevoked = "rollout.token.revoked.v1", false, Open {
+        /// The id of the token.
         req token_id: String,
+        /// Why it was revoked.
         opt reason: String,
     }
 );

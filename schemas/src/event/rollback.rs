@@ -30,6 +30,7 @@ record!(
     PlannedStep {
         /// Its name within the plan: `1`, `2`, ...
         req step: String,
+        /// What the step does.
         req kind: StepKind,
         /// The step in the plan's words.
         req text: String,
@@ -45,8 +46,11 @@ event!(
     RollbackPlanned = "rollout.rollback.planned.v1", true, Open {
         /// What sets it off, in words.
         opt trigger: String,
+        /// For which severity these steps are; absent for all.
         opt severity: Severity,
+        /// The steps, in their order.
         list steps: PlannedStep,
+        /// How soon after the trigger all of it must be done.
         opt within: Duration,
     }
 );
@@ -54,13 +58,19 @@ event!(
 event!(
     /// A rollback began.
     RollbackStarted = "rollout.rollback.started.v1", true, Open {
+        /// Who had the feature before.
         opt from: Exposure,
+        /// Who keeps the feature.
         opt to: Exposure,
+        /// What set it off.
         req trigger: Trigger,
         /// Seqs of what set it off.
         list triggered_by: u64,
+        /// How bad it is.
         opt severity: Severity,
+        /// The stage that was rolled back.
         opt stage: StageKey,
+        /// Why, in words.
         opt reason: String,
     }
 );
@@ -70,8 +80,11 @@ event!(
     RollbackStepCompleted = "rollout.rollback.step_completed.v1", true, Open {
         /// The plan's step, by its name within the plan.
         opt step: String,
+        /// What the step does.
         req kind: StepKind,
+        /// What was done, in words.
         opt text: String,
+        /// Where it can be seen: a URL.
         opt link: String,
     }
 );
@@ -79,7 +92,9 @@ event!(
 event!(
     /// A rollback ended.
     RollbackCompleted = "rollout.rollback.completed.v1", true, Open {
+        /// Who has the feature now.
         opt to: Exposure,
+        /// How it ended, in words.
         opt reason: String,
     }
 );
@@ -87,8 +102,11 @@ event!(
 event!(
     /// The rollout went on after a rollback.
     RolloutResumed = "rollout.rollout.resumed.v1", true, Open {
+        /// Who gets the feature again.
         list exposures: Exposure,
+        /// The stage that it goes on with.
         opt stage: StageKey,
+        /// Why it may go on.
         opt reason: String,
     }
 );

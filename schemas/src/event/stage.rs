@@ -21,16 +21,23 @@ words!(
 event!(
     /// A stage as the plan has it.
     StagePlanned = "rollout.stage.planned.v1", true, Open {
+        /// The key that names it for ever: `uat`, `stage-a`.
         req stage: StageKey,
         /// The phase it belongs to, in the plan's words.
         opt phase: String,
+        /// Its label, in the words of the plan.
         req label: String,
         /// Its place in the plan, from 1.
         req ordinal: u64,
+        /// Who is to get the feature.
         list exposures: Exposure,
+        /// The days that it is planned for.
         opt window: Window,
+        /// How long it is to run.
         opt length: Duration,
+        /// The least time that it must run.
         opt minimum: Duration,
+        /// Whose clause the minimum is.
         opt minimum_clause: Clause,
         /// What must hold before the next stage.
         list exit_criteria: String,
@@ -40,16 +47,27 @@ event!(
 event!(
     /// A stage's plan changed.
     StageReplanned = "rollout.stage.replanned.v1", true, Open {
+        /// The key of the stage: `uat`, `stage-a`.
         req stage: StageKey,
+        /// The phase it belongs to, in the plan's words.
         opt phase: String,
+        /// Its label, in the words of the plan.
         req label: String,
+        /// Its place in the plan, from 1.
         req ordinal: u64,
+        /// Who is to get the feature.
         list exposures: Exposure,
+        /// The days that it is planned for.
         opt window: Window,
+        /// How long it is to run.
         opt length: Duration,
+        /// The least time that it must run.
         opt minimum: Duration,
+        /// Whose clause the minimum is.
         opt minimum_clause: Clause,
+        /// What must hold before the next stage.
         list exit_criteria: String,
+        /// Why the plan changed.
         opt reason: String,
     }
 );
@@ -57,11 +75,13 @@ event!(
 event!(
     /// A stage began. A stage may be attempted more than once.
     StageStarted = "rollout.stage.started.v1", true, Open {
+        /// The key of the stage: `uat`, `stage-a`.
         req stage: StageKey,
         /// Which attempt, from 1; absent for the next one.
         opt attempt: u64,
         /// What was really exposed.
         list exposures: Exposure,
+        /// Why it began, in words.
         opt reason: String,
     }
 );
@@ -69,8 +89,13 @@ event!(
 event!(
     /// A stage was paused.
     StageHeld = "rollout.stage.held.v1", true, Open {
+        /// The key of the stage: `uat`, `stage-a`.
         req stage: StageKey,
+        /// Which attempt of the stage, from 1.
         opt attempt: u64,
+        /// Who keeps the feature meanwhile.
+        list exposures: Exposure,
+        /// Why it was paused.
         opt reason: String,
     }
 );
@@ -78,8 +103,13 @@ event!(
 event!(
     /// A paused stage went on.
     StageResumed = "rollout.stage.resumed.v1", true, Open {
+        /// The key of the stage: `uat`, `stage-a`.
         req stage: StageKey,
+        /// Which attempt of the stage, from 1.
         opt attempt: u64,
+        /// Who gets the feature now.
+        list exposures: Exposure,
+        /// Why it may go on.
         opt reason: String,
     }
 );
@@ -87,9 +117,13 @@ event!(
 event!(
     /// The exposure of a running stage was changed.
     StageRetargeted = "rollout.stage.retargeted.v1", true, Open {
+        /// The key of the stage: `uat`, `stage-a`.
         req stage: StageKey,
+        /// Which attempt of the stage, from 1.
         opt attempt: u64,
+        /// Who gets the feature now.
         list exposures: Exposure,
+        /// Why the exposure was changed.
         opt reason: String,
     }
 );
@@ -97,9 +131,13 @@ event!(
 event!(
     /// A stage ended as meant.
     StageCompleted = "rollout.stage.completed.v1", true, Open {
+        /// The key of the stage: `uat`, `stage-a`.
         req stage: StageKey,
+        /// Which attempt of the stage, from 1.
         opt attempt: u64,
+        /// Who had the feature at its end.
         list exposures: Exposure,
+        /// Why it ended, in words.
         opt reason: String,
     }
 );
@@ -107,7 +145,13 @@ event!(
 event!(
     /// A stage was left out.
     StageSkipped = "rollout.stage.skipped.v1", true, Open {
+        /// The key of the stage: `uat`, `stage-a`.
         req stage: StageKey,
+        /// Which attempt of the stage, from 1.
+        opt attempt: u64,
+        /// Who has the feature instead.
+        list exposures: Exposure,
+        /// Why it was left out.
         opt reason: String,
     }
 );
@@ -115,8 +159,13 @@ event!(
 event!(
     /// A stage was given up.
     StageCancelled = "rollout.stage.cancelled.v1", true, Open {
+        /// The key of the stage: `uat`, `stage-a`.
         req stage: StageKey,
+        /// Which attempt of the stage, from 1.
         opt attempt: u64,
+        /// Who keeps the feature afterwards.
+        list exposures: Exposure,
+        /// Why it was given up.
         opt reason: String,
     }
 );
@@ -124,8 +173,11 @@ event!(
 event!(
     /// What a stage showed. Says neither that it began nor that it ended.
     StageResultsRecorded = "rollout.stage.results_recorded.v1", true, Open {
+        /// The key of the stage: `uat`, `stage-a`.
         req stage: StageKey,
+        /// Which attempt of the stage, from 1.
         opt attempt: u64,
+        /// What the stage showed.
         req results: Results,
     }
 );

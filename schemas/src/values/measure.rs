@@ -39,6 +39,7 @@ words!(
 record!(
     /// Who gets the feature at some stage.
     Exposure {
+        /// Percent, count, cohort, facility, all, ...
         req kind: ExposureKind,
         /// Least share in basis points (1 % = 100), 0 to 10,000.
         opt min_bp: u32,
@@ -46,9 +47,11 @@ record!(
         opt max_bp: u32,
         /// The head count; beside a percentage, the head count expected.
         opt count: u64,
+        /// What the percentage or the count is of.
         opt unit: ExposureUnit,
         /// Which part of the product or of the users.
         opt scope: String,
+        /// Which platform: `web`, `ios`, `android`.
         opt platform: String,
         /// A condition that the plan sets: `dependent on canary results`.
         opt condition: String,
@@ -83,14 +86,17 @@ record!(
         opt min: Decimal,
         /// Upper end, when it is a range.
         opt max: Decimal,
+        /// How the number relates to the truth: exact, less than, ...
         opt qualifier: Qualifier,
         /// Whether the source says about (`~30`, `≈10`).
         opt approx: bool,
+        /// Which statistic it is: mean, median, p95, ...
         opt statistic: Statistic,
         /// `%`, `users`, `seconds`, `clicks`, ...
         opt unit: String,
         /// Of a ratio such as 233/572.
         opt numerator: Decimal,
+        /// The lower number of the ratio.
         opt denominator: Decimal,
         /// Where the number comes from: `Datadog`, `Google Analytics`.
         opt source: String,
@@ -105,8 +111,11 @@ words!(
 record!(
     /// An answer and the words it was given in.
     Answer {
+        /// The words of the source.
         req raw: String,
+        /// Yes, no, not applicable, or something else.
         req value: AnswerValue,
+        /// What stands behind the yes or no.
         opt detail: String,
     }
 );
@@ -116,6 +125,7 @@ record!(
     MetricValue {
         /// The plan's own name for it.
         req name: String,
+        /// The number that was observed.
         req quantity: Quantity,
         /// The baseline or the goal that stands beside it.
         opt goal: Quantity,
@@ -124,12 +134,22 @@ record!(
 
 record!(
     /// How often one category of an answer occurred.
-    CategoryCount { req label: String, req quantity: Quantity }
+    CategoryCount {
+        /// The category.
+        req label: String,
+        /// How often it occurred.
+        req quantity: Quantity,
+    }
 );
 
 record!(
     /// Something labelled that fits no other member.
-    LabelledText { req label: String, req raw: String }
+    LabelledText {
+        /// The label, in the words of the source.
+        req label: String,
+        /// What stands behind it.
+        req raw: String,
+    }
 );
 
 record!(
@@ -139,10 +159,13 @@ record!(
         opt from: LocalDate,
         /// The last day that the numbers cover.
         opt to: LocalDate,
+        /// How many different users.
         opt unique_users: Quantity,
         /// Measurements under the plan's own names.
         list metrics: MetricValue,
+        /// How many bugs were found.
         opt bugs_identified: Quantity,
+        /// How many of them were fixed.
         opt bugs_fixed: Quantity,
         /// Was any downstream service affected?
         opt downstream: Answer,
@@ -152,6 +175,7 @@ record!(
         list error_types: String,
         /// Are changes necessary?
         opt changes_needed: Answer,
+        /// How long requests took.
         opt latency: Quantity,
         /// How long the stage really took.
         opt length: Duration,

@@ -28,6 +28,7 @@ record!(
     Actor {
         /// Account id; absent when the kind is `unknown`.
         opt id: String,
+        /// A person, a service or unknown.
         req kind: ActorKind,
         /// Why the source does not tell who it was: `not_via_ui`. Only with kind `unknown`.
         opt reason_unknown: String,
@@ -39,6 +40,7 @@ record!(
     Party {
         /// The role: `engineering manager`.
         opt role: String,
+        /// Who it is, by account id.
         opt actor: Actor,
         /// The words of the source.
         opt raw: String,
@@ -48,6 +50,7 @@ record!(
 record!(
     /// What one party said at a gate.
     SignOff {
+        /// Who said it.
         req party: Party,
         /// `go`, `no_go`, or the party's own words.
         req verdict: String,
@@ -59,9 +62,11 @@ record!(
     Evidence {
         /// `ticket`, `dashboard`, `screenshot`, `query`, `commit`, `message`, `document`, ...
         req kind: String,
+        /// Where it can be seen.
         opt url: String,
         /// SHA-256 of what was captured.
         opt sha256: Sha256Hex,
+        /// When it was captured.
         opt captured_at: Instant,
         /// Whether what it shows moves: a live dashboard proves nothing a month later.
         opt live: bool,
@@ -86,6 +91,7 @@ words!(
 record!(
     /// Where a ledger lives: two writable copies of one ledger cannot both be right.
     Home {
+        /// A directory or a topic.
         req kind: HomeKind,
         /// A directory's random id, or the topic.
         req id: String,

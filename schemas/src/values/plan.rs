@@ -45,7 +45,9 @@ record!(
         opt label: String,
         /// Its text, exactly; empty for a blank with nothing after the label.
         req raw: String,
+        /// What the text was understood as.
         opt value: PlanValue,
+        /// Value, blank, guidance, prose or unread.
         req kind: FieldKind,
         /// Line in the file, from 1.
         req line: u64,
@@ -63,6 +65,7 @@ record!(
         req code: String,
         /// Line in the file, from 1.
         req line: u64,
+        /// What to look at, in words.
         req message: String,
     }
 );
@@ -70,6 +73,7 @@ record!(
 record!(
     /// How one field differs from the revision before.
     PlanDifference {
+        /// The path of the field.
         req path: String,
         /// Its text before; absent when the field is new.
         opt before: String,

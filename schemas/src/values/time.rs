@@ -21,8 +21,11 @@ record!(
     Occurrence {
         /// The words of the source.
         opt raw: String,
+        /// The first moment at which it can have happened.
         opt earliest: Instant,
+        /// The last moment at which it can have happened.
         opt latest: Instant,
+        /// How exactly the moment is known.
         req precision: Precision,
         /// The zone that local words were read in.
         opt time_zone: TimeZoneName,
@@ -36,7 +39,9 @@ record!(
     Duration {
         /// The words of the source.
         opt raw: String,
+        /// The least length.
         opt min: IsoDuration,
+        /// The greatest length.
         opt max: IsoDuration,
     }
 );
@@ -46,7 +51,9 @@ record!(
     Window {
         /// The words of the source.
         opt raw: String,
+        /// The first day.
         opt start: LocalDate,
+        /// The last day.
         opt end: LocalDate,
     }
 );
