@@ -1,1 +1,3 @@
-//! projector
+//! Answers folded from the ledger, disposable.
+
+pub mod flag_state;
