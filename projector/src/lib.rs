@@ -1,3 +1,6 @@
-//! Answers folded from the ledger, disposable.
+//! Answers, folded from the ledger, disposable.
 
+pub mod codec;
 pub mod flag_state;
+pub mod index;
+pub mod store;

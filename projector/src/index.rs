@@ -1,0 +1,110 @@
+//! Which entries are about what: a list of seqs for each value of each index.
+//!
+//! A list is cut into blocks of [`BLOCK_LEN_MAX`] seqs, one row each, under the key of the list and
+//! the block's first seq. A new block begins only when the last one is full, so the rows do not
+//! depend on how many events were projected together, and a rebuild makes the same ones. Questions
+//! with several conditions step through their lists together, and never through the log.
+
+mod block;
+mod cursor;
+mod writer;
+
+pub use block::BLOCK_LEN_MAX;
+pub use cursor::{Matches, Order, Reads};
+pub use writer::{Gathered, Writer};
+
+use sha2::Digest as _;
+
+/// Longest value that a key holds as it is, in bytes. Of a longer one it holds the SHA-256.
+pub const VALUE_SIZE_MAX: usize = 128;
+
+/// What the keys of all postings begin with.
+pub const PREFIX: u8 = b'p';
+
+/// Stands in place of a length, and says that a SHA-256 follows.
+const HASHED: u8 = 0xff;
+
+/// What entries can be looked up by. The numbers are stored and never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Index {
+    /// The rollout that an event is about: its subject, or what the event that it targets is about.
+    Rollout = 1,
+    /// The flag that an event is about, in the same two ways.
+    Flag = 2,
+    /// Who acted, decided, signed off or approved, as the sender claims.
+    Actor = 3,
+    /// The CloudEvents `type`.
+    Type = 4,
+    /// The day in UTC that `time` falls on, as days since 1970-01-01.
+    Day = 5,
+    /// The CloudEvents `source`.
+    Source = 6,
+    /// The stage, behind its rollout and a zero byte.
+    Stage = 7,
+    /// How the sender knows: `observed`, `reported`, ...
+    Basis = 8,
+    /// Without a value: events whose `time` is unknown.
+    Undated = 9,
+    /// Without a value: events whose payload was erased.
+    Erased = 10,
+    /// Without a value: events of types that this version does not know.
+    Unread = 11,
+}
+
+/// The key of one list, in front of the seqs of its blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct List(Vec<u8>);
+
+impl List {
+    /// The entries whose `index` has this value.
+    pub fn new(index: Index, value: &[u8]) -> List {
+        let mut key = Vec::with_capacity(value.len().min(VALUE_SIZE_MAX) + 11);
+        write_key(index, value, &mut key);
+        List(key)
+    }
+
+    /// The entries whose time falls on a day, counted from 1970-01-01 in UTC.
+    pub fn day(day: i32) -> List {
+        List::new(Index::Day, &day_value(day))
+    }
+
+    /// The entries about one stage.
+    pub fn stage(rollout: &str, stage: &str) -> List {
+        List::new(Index::Stage, &[rollout.as_bytes(), &[0], stage.as_bytes()].concat())
+    }
+
+    /// The bytes that the keys of its blocks begin with.
+    pub fn key(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The key of the block that begins with `seq`.
+    fn block_key(&self, seq: u64) -> Vec<u8> {
+        [&self.0[..], &seq.to_be_bytes()].concat()
+    }
+}
+
+/// Writes what the keys of a list begin with. The length in front keeps one value from being the
+/// beginning of another.
+fn write_key(index: Index, value: &[u8], key: &mut Vec<u8>) {
+    key.extend_from_slice(&[PREFIX, index as u8]);
+    match u8::try_from(value.len()) {
+        Ok(len) if value.len() <= VALUE_SIZE_MAX => {
+            key.push(len);
+            key.extend_from_slice(value);
+        }
+        _ => {
+            key.push(HASHED);
+            key.extend_from_slice(&sha2::Sha256::digest(value));
+        }
+    }
+}
+
+/// Days sort by their bytes: the sign bit is turned round.
+fn day_value(day: i32) -> [u8; 4] {
+    (day.cast_unsigned() ^ 0x8000_0000).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Makes lists longer.
+
+use std::collections::HashMap;
+
+use super::{Index, List, block::BLOCK_LEN_MAX, block::Block, write_key};
+use crate::store::{Rows, Store, StoreError};
+
+/// How many last blocks are remembered between batches. Beyond that all are read again.
+const TAILS_LEN_MAX: usize = 1 << 16;
+
+/// The seqs of one batch, by list. Threads gather parts of a batch on their own.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    lists: HashMap<Vec<u8>, Vec<u64>>,
+    /// The key being looked up; kept, so that looking up makes no new one.
+    key: Vec<u8>,
+}
+
+impl Gathered {
+    /// Adds an entry to a list. Seqs come in ascending order; the same one twice is one.
+    pub fn post(&mut self, index: Index, value: &[u8], seq: u64) {
+        self.key.clear();
+        write_key(index, value, &mut self.key);
+        self.push(seq);
+    }
+
+    /// The same with the list's key.
+    pub fn post_to(&mut self, list: &List, seq: u64) {
+        self.key.clear();
+        self.key.extend_from_slice(list.key());
+        self.push(seq);
+    }
+
+    fn push(&mut self, seq: u64) {
+        match self.lists.get_mut(&self.key) {
+            Some(seqs) if seqs.last() == Some(&seq) => {}
+            Some(seqs) => seqs.push(seq),
+            None => drop(self.lists.insert(self.key.clone(), vec![seq])),
+        }
+    }
+
+    /// Adds what was gathered from the entries behind these.
+    pub fn extend(&mut self, later: Gathered) {
+        if self.lists.is_empty() {
+            self.lists = later.lists;
+            return;
+        }
+        for (key, seqs) in later.lists {
+            self.lists.entry(key).or_default().extend(seqs);
+        }
+    }
+
+    /// The seqs gathered for a list so far.
+    pub fn seqs(&self, list: &List) -> &[u64] {
+        self.lists.get(list.key()).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The last block of a list.
+#[derive(Clone, Debug)]
+struct Tail {
+    first: u64,
+    block: Block,
+}
+
+/// Appends to lists. Remembers their last blocks; whoever fails to store the rows drops it.
+#[derive(Debug, Default)]
+pub struct Writer {
+    tails: HashMap<Vec<u8>, Tail>,
+}
+
+impl Writer {
+    /// Turns what was gathered into rows.
+    pub fn append(
+        &mut self,
+        store: &Store,
+        gathered: Gathered,
+        rows: &mut Rows,
+    ) -> Result<(), StoreError> {
+        if self.tails.len() > TAILS_LEN_MAX {
+            self.tails.clear();
+        }
+        for (key, seqs) in gathered.lists {
+            let list = List(key);
+            let known = match self.tails.remove(list.key()) {
+                Some(tail) => Some(tail),
+                None => stored_tail(store, &list)?,
+            };
+            if let Some(tail) = grow(&list, known, &seqs, rows)? {
+                rows.put(list.block_key(tail.first), &tail.block)?;
+                self.tails.insert(list.0, tail);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The last block that is stored of a list.
+fn stored_tail(store: &Store, list: &List) -> Result<Option<Tail>, StoreError> {
+    let found = store.floor::<Block>(list.key(), &list.block_key(u64::MAX))?;
+    Ok(found.and_then(|(key, block)| Some(Tail { first: first_of(&key)?, block })))
+}
+
+/// The first seq of the block under this key.
+pub(super) fn first_of(key: &[u8]) -> Option<u64> {
+    key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Adds seqs behind a tail, stores the blocks that become full, and returns the new tail.
+fn grow(
+    list: &List,
+    mut tail: Option<Tail>,
+    seqs: &[u64],
+    rows: &mut Rows,
+) -> Result<Option<Tail>, StoreError> {
+    for &seq in seqs {
+        match &mut tail {
+            Some(tail) if tail.block.len < BLOCK_LEN_MAX => tail.block.push(seq),
+            full => {
+                if let Some(tail) = full {
+                    rows.put(list.block_key(tail.first), &tail.block)?;
+                }
+                *full = Some(Tail { first: seq, block: Block::new(seq) });
+            }
+        }
+    }
+    Ok(tail)
+}
