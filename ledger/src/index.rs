@@ -1,0 +1,255 @@
+//! Which ids are recorded, and where: so that a retry gets its first receipt.
+//!
+//! Derived from the log alone, and made again from it where it is missing or damaged. The newest ids
+//! are in memory; older ones lie in sorted [`run`]s, each with a small [`filter`] in memory, so that
+//! an id that was never seen costs no read, however many there are. Runs are merged by fours until
+//! they are large. An id's entry is never believed to be the same event: the writer compares.
+
+mod filter;
+mod run;
+
+use std::{
+    collections::HashMap,
+    fs,
+    hash::{BuildHasherDefault, Hasher},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    chain::Head,
+    draft::Key,
+    entry::{Entry, Hash, Header, Seq},
+    envelope::{Envelope, Mark},
+    index::run::{Damaged, Run, Stretch},
+    log::{Log, LogError},
+};
+
+/// Ids in memory before they are written as a run.
+const TAIL_LEN: usize = 1 << 16;
+/// Runs are merged once this many have the same size.
+const MERGE_LEN: usize = 4;
+/// A run with this many ids is not merged any more: it would take too long for a writer's turn.
+const RUN_LEN_MAX: usize = 1 << 20;
+/// Entries read at once to catch up with the log.
+const PAGE_LEN: usize = 1_024;
+
+/// The index of ids. It becomes useful once a [`Writer`](crate::Writer) has brought it to the head.
+#[derive(Debug)]
+pub struct Index {
+    /// `None`: nothing is written, and all is in memory.
+    dir: Option<PathBuf>,
+    tail_len: usize,
+    /// In the order of the chain, without gaps, from seq 0.
+    runs: Vec<Run>,
+    /// What is after the last run.
+    tail: HashMap<Key, Seq, BuildHasherDefault<KeyHasher>>,
+    /// Where the tail begins, and where it ends.
+    tail_first: Seq,
+    next: Seq,
+}
+
+impl Index {
+    /// An index that is lost with the process, for tests and small logs.
+    pub fn in_memory() -> Index {
+        Index::new(None, usize::MAX)
+    }
+
+    /// An index that is kept in a directory of its own, which is made when it is first needed.
+    pub fn in_dir(dir: impl Into<PathBuf>) -> Index {
+        Index::new(Some(dir.into()), TAIL_LEN)
+    }
+
+    /// [`in_dir`](Index::in_dir) with small runs, so that tests see many of them.
+    #[cfg(feature = "testing")]
+    pub fn in_dir_with_tail_len(dir: impl Into<PathBuf>, tail_len: usize) -> Index {
+        Index::new(Some(dir.into()), tail_len)
+    }
+
+    fn new(dir: Option<PathBuf>, tail_len: usize) -> Index {
+        let (runs, tail) = (Vec::new(), HashMap::default());
+        Index { dir, tail_len, runs, tail, tail_first: Seq(0), next: Seq(0) }
+    }
+
+    /// How many entries of the log it covers.
+    pub fn covered(&self) -> Seq {
+        self.next
+    }
+
+    /// Brings the index to the head of the log, by what is on disk and what must be read.
+    pub(crate) fn catch_up(&mut self, log: &dyn Log) -> Result<(), LogError> {
+        if self.next == Seq(0) {
+            self.load_runs(log)?;
+        }
+        let head = log.head();
+        while self.next < head.next {
+            let page = log.read(self.next, PAGE_LEN.min(head.len_from(self.next)))?;
+            let Some(last) = page.last() else { break };
+            let head = Head { next: last.seq().next(), hash: last.hash(), ..head };
+            for entry in &page {
+                for (key, seq) in keys_of(entry) {
+                    self.insert(key, seq);
+                }
+            }
+            self.advance(head);
+        }
+        Ok(())
+    }
+
+    /// Where the event with this key is recorded.
+    pub(crate) fn find(&mut self, key: Key, log: &dyn Log) -> Result<Option<Seq>, LogError> {
+        if let Ok(found) = self.find_here(key) {
+            return Ok(found);
+        }
+        self.forget();
+        self.catch_up(log)?;
+        self.find_here(key).map_err(|Damaged| {
+            let source = std::io::Error::other("it cannot be read even when just written");
+            LogError::Unavailable { doing: "using the index of ids".to_owned(), source }
+        })
+    }
+
+    fn find_here(&self, key: Key) -> Result<Option<Seq>, Damaged> {
+        if let Some(seq) = self.tail.get(&key) {
+            return Ok(Some(*seq));
+        }
+        for run in self.runs.iter().rev() {
+            if let Some(seq) = run.find(key)? {
+                return Ok(Some(seq));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Remembers one id of the entries that the next [`advance`](Index::advance) covers.
+    pub(crate) fn insert(&mut self, key: Key, seq: Seq) {
+        self.tail.insert(key, seq);
+    }
+
+    /// Says that all ids below this head are inserted. From time to time this writes a run.
+    pub(crate) fn advance(&mut self, head: Head) {
+        self.next = head.next;
+        if self.tail.len() < self.tail_len {
+            return;
+        }
+        // Derived data: if the disk is full, the ids stay in memory and the next turn tries again.
+        let _ = self.write_run(head.hash);
+    }
+
+    fn write_run(&mut self, hash: Hash) -> Result<(), LogError> {
+        let Some(dir) = self.dir.clone() else { return Ok(()) };
+        fs::create_dir_all(&dir)
+            .map_err(LogError::while_(format!("creating {}", dir.display())))?;
+        let mut keys: Vec<_> = self.tail.iter().map(|(key, seq)| (*key, *seq)).collect();
+        keys.sort_unstable();
+        let stretch = Stretch { first: self.tail_first, next: self.next, hash };
+        self.runs.push(Run::write(&dir, stretch, &keys)?);
+        self.tail.clear();
+        self.tail_first = self.next;
+        self.merge(&dir)
+    }
+
+    /// Merges the newest runs while there are enough of the same size.
+    fn merge(&mut self, dir: &Path) -> Result<(), LogError> {
+        while let Some(start) = self.runs.len().checked_sub(MERGE_LEN) {
+            let group = self.runs.get(start..).unwrap_or_default();
+            let sizes = group.iter().map(Run::len);
+            let (Some(least), Some(most)) = (sizes.clone().min(), sizes.clone().max()) else {
+                return Ok(());
+            };
+            if least * MERGE_LEN <= most || sizes.sum::<usize>() > RUN_LEN_MAX * 3 / 2 {
+                return Ok(());
+            }
+            let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(()) };
+            let stretch = Stretch { first: first.stretch.first, ..last.stretch };
+            let mut keys = Vec::new();
+            for run in group {
+                // A damaged run is found again, and made again, when it is searched.
+                let Ok(found) = run.keys() else { return Ok(()) };
+                keys.extend(found);
+            }
+            // Made for sequences of sorted pieces, which this is.
+            keys.sort();
+            let merged = Run::write(dir, stretch, &keys)?;
+            self.runs.drain(start..).for_each(Run::remove);
+            self.runs.push(merged);
+        }
+        Ok(())
+    }
+
+    /// Opens the runs that fit the log, and removes all other files.
+    fn load_runs(&mut self, log: &dyn Log) -> Result<(), LogError> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let Ok(files) = fs::read_dir(dir) else { return Ok(()) };
+        let mut runs = Vec::new();
+        for path in files.filter_map(|file| Some(file.ok()?.path())) {
+            match Run::open(&path) {
+                Ok(run) => runs.push(run),
+                Err(Damaged) => drop(fs::remove_file(&path)),
+            }
+        }
+        // After a crash inside a merge both the parts and the whole are there: the whole wins.
+        runs.sort_by_key(|run| (run.stretch.first, std::cmp::Reverse(run.stretch.next)));
+        for run in runs {
+            let Stretch { first, next, hash } = run.stretch;
+            let fits = first == self.next && next > first && hash_at(log, next)? == Some(hash);
+            if fits {
+                self.next = next;
+                self.runs.push(run);
+            } else {
+                run.remove();
+            }
+        }
+        self.tail_first = self.next;
+        Ok(())
+    }
+
+    /// Starts from nothing.
+    fn forget(&mut self) {
+        self.runs.drain(..).for_each(Run::remove);
+        self.tail.clear();
+        (self.tail_first, self.next) = (Seq(0), Seq(0));
+    }
+}
+
+/// The hash of the last entry before `next`, if the log holds it.
+fn hash_at(log: &dyn Log, next: Seq) -> Result<Option<Hash>, LogError> {
+    let Some(last) = next.0.checked_sub(1) else { return Ok(None) };
+    Ok(log.headers(Seq(last), 1)?.first().map(Header::hash))
+}
+
+/// The ids that an entry makes known: its own, and that of an event that it redacts, whose payload
+/// can no longer tell.
+fn keys_of(entry: &Entry) -> impl Iterator<Item = (Key, Seq)> {
+    let envelope = entry.payload().and_then(|payload| Envelope::read(payload).ok());
+    let own = envelope.map(|envelope| (Key::of(envelope.source(), envelope.id()), entry.seq()));
+    own.into_iter().chain(redacted_key(&entry.mark()))
+}
+
+/// The id of the event that an entry with this mark redacts.
+pub(crate) fn redacted_key(mark: &Mark) -> Option<(Key, Seq)> {
+    match mark {
+        Mark::Redacted(redaction) => {
+            Some((Key::of(&redaction.source, &redaction.id), redaction.target))
+        }
+        _ => None,
+    }
+}
+
+/// Keys are hashes already: hashing them again would be most of a lookup's cost.
+#[derive(Default)]
+pub(crate) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*first);
+        }
+    }
+
+    // An array hashes its length too, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

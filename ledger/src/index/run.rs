@@ -1,0 +1,220 @@
+//! A sorted file of the ids of one stretch of the chain, with its filter.
+//!
+//! Derived data, so its layout may change: an unknown one is made again from the log.
+//!
+//! | bytes           | field                                                            |
+//! |-----------------|------------------------------------------------------------------|
+//! | 0 - 7           | `RLIDX001`                                                       |
+//! | 8 - 15, 16 - 23 | the first seq of the stretch, and the seq after it               |
+//! | 24 - 55         | hash of the stretch's last entry: a run fits one chain only      |
+//! | 56 - 63         | number of keys                                                   |
+//! | 64 - 71         | number of words of the filter                                    |
+//! | then            | a u64 for each page: the first 8 bytes of its first key          |
+//! | then            | the filter's words                                               |
+//! | then            | CRC-32 of all before it                                          |
+//! | then, pages     | up to 256 keys of 16 bytes, each with its seq, and their CRC-32  |
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    draft::Key,
+    entry::{Hash, Seq},
+    index::filter::Filter,
+    log::{LogError, segments::files},
+};
+
+const MAGIC: &[u8; 8] = b"RLIDX001";
+const FIXED_SIZE: usize = 72;
+/// Keys in a page: one read of 6 KiB finds a key.
+const PAGE_LEN: usize = 256;
+const ROW_SIZE: usize = 24;
+const PAGE_SIZE: usize = PAGE_LEN * ROW_SIZE + 4;
+
+/// A stretch of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub(crate) first: Seq,
+    /// After its last entry.
+    pub(crate) next: Seq,
+    /// Hash of its last entry.
+    pub(crate) hash: Hash,
+}
+
+/// An open run. The keys stay in the file.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) stretch: Stretch,
+    path: PathBuf,
+    file: File,
+    len: usize,
+    fences: Vec<u64>,
+    filter: Filter,
+    /// Where the pages begin in the file.
+    pages_at: u64,
+}
+
+/// The file is not a run, or no longer one.
+#[derive(Debug)]
+pub(crate) struct Damaged;
+
+impl From<io::Error> for Damaged {
+    fn from(_: io::Error) -> Damaged {
+        // What cannot be read is made again, whatever the reason.
+        Damaged
+    }
+}
+
+impl Run {
+    /// Writes a run and opens it. The keys are sorted.
+    pub(crate) fn write(
+        dir: &Path,
+        stretch: Stretch,
+        keys: &[(Key, Seq)],
+    ) -> Result<Run, LogError> {
+        let mut filter = Filter::with_capacity(keys.len());
+        for (key, _) in keys {
+            filter.insert(*key);
+        }
+        let pages = keys.chunks(PAGE_LEN);
+        let mut bytes = Vec::with_capacity(FIXED_SIZE + keys.len() * (ROW_SIZE + 2) + PAGE_SIZE);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&stretch.first.0.to_be_bytes());
+        bytes.extend_from_slice(&stretch.next.0.to_be_bytes());
+        bytes.extend_from_slice(&stretch.hash.0);
+        for number in [keys.len(), filter.words().len()] {
+            bytes.extend_from_slice(&(number as u64).to_be_bytes());
+        }
+        for (first, _) in pages.clone().filter_map(<[_]>::first) {
+            bytes.extend_from_slice(&first.prefix().to_be_bytes());
+        }
+        for word in filter.words() {
+            bytes.extend_from_slice(&word.to_be_bytes());
+        }
+        push_crc(&mut bytes, 0);
+        for page in pages {
+            let start = bytes.len();
+            for (key, seq) in page {
+                bytes.extend_from_slice(&key.0);
+                bytes.extend_from_slice(&seq.0.to_be_bytes());
+            }
+            push_crc(&mut bytes, start);
+        }
+        let path = dir.join(format!("{:020}-{:020}.ids", stretch.first.0, stretch.next.0));
+        files::replace(&path, &bytes)?;
+        Run::open(&path).map_err(|Damaged| {
+            let source = io::Error::other("what was written is not what is read");
+            LogError::Unavailable { doing: format!("reading {}", path.display()), source }
+        })
+    }
+
+    /// Opens a run. Its pages are checked when they are read.
+    pub(crate) fn open(path: &Path) -> Result<Run, Damaged> {
+        let file = File::open(path)?;
+        let mut fixed = [0; FIXED_SIZE];
+        file.read_exact_at(&mut fixed, 0)?;
+        let (stretch, len, words) = parse_fixed(&fixed).ok_or(Damaged)?;
+        let pages = len.div_ceil(PAGE_LEN);
+        let pages_at = FIXED_SIZE + (pages + words) * 8 + 4;
+        let size = pages_at + len * ROW_SIZE + pages * 4;
+        if file.metadata()?.len() != size as u64 {
+            return Err(Damaged);
+        }
+        let mut front = vec![0; pages_at];
+        file.read_exact_at(&mut front, 0)?;
+        let (front, crc) = front.split_last_chunk::<4>().ok_or(Damaged)?;
+        if crc32fast::hash(front) != u32::from_be_bytes(*crc) {
+            return Err(Damaged);
+        }
+        let (numbers, _) = front.get(FIXED_SIZE..).unwrap_or_default().as_chunks::<8>();
+        let (fences, words) = numbers.split_at_checked(pages).ok_or(Damaged)?;
+        let fences = fences.iter().map(|fence| u64::from_be_bytes(*fence)).collect();
+        let (blocks, _) = words.as_chunks::<8>();
+        let filter = blocks.iter().map(|block| block.map(u64::from_be_bytes)).collect();
+        let (filter, path) = (Filter::from_blocks(filter), path.to_path_buf());
+        Ok(Run { stretch, path, file, len, fences, filter, pages_at: pages_at as u64 })
+    }
+
+    /// How many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The place that is recorded for a key.
+    pub(crate) fn find(&self, key: Key) -> Result<Option<Seq>, Damaged> {
+        if !self.filter.may_hold(key) {
+            return Ok(None);
+        }
+        // Keys with the same first bytes may begin at the end of the page before.
+        let first = self.fences.partition_point(|fence| *fence < key.prefix()).saturating_sub(1);
+        let end = self.fences.partition_point(|fence| *fence <= key.prefix());
+        for page in first..end {
+            let rows = self.read_page(page)?;
+            let (rows, _) = rows.as_chunks::<ROW_SIZE>();
+            let found = rows.iter().map(parse_row).find(|(found, _)| *found == key);
+            if let Some((_, seq)) = found {
+                return Ok(Some(seq));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All keys, in order.
+    pub(crate) fn keys(&self) -> Result<Vec<(Key, Seq)>, Damaged> {
+        let mut keys = Vec::with_capacity(self.len);
+        for page in 0..self.fences.len() {
+            let rows = self.read_page(page)?;
+            keys.extend(rows.as_chunks::<ROW_SIZE>().0.iter().map(parse_row));
+        }
+        Ok(keys)
+    }
+
+    /// Deletes the file. If that fails, the next opening finds a run that it does not need.
+    pub(crate) fn remove(self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    fn read_page(&self, page: usize) -> Result<Vec<u8>, Damaged> {
+        let len = PAGE_LEN.min(self.len.saturating_sub(page * PAGE_LEN));
+        let mut bytes = vec![0; len * ROW_SIZE + 4];
+        self.file.read_exact_at(&mut bytes, self.pages_at + (page * PAGE_SIZE) as u64)?;
+        let (rows, crc) = bytes.split_last_chunk::<4>().ok_or(Damaged)?;
+        if crc32fast::hash(rows) != u32::from_be_bytes(*crc) {
+            return Err(Damaged);
+        }
+        bytes.truncate(len * ROW_SIZE);
+        Ok(bytes)
+    }
+}
+
+fn push_crc(bytes: &mut Vec<u8>, start: usize) {
+    let crc = crc32fast::hash(bytes.get(start..).unwrap_or_default());
+    bytes.extend_from_slice(&crc.to_be_bytes());
+}
+
+fn parse_row(row: &[u8; ROW_SIZE]) -> (Key, Seq) {
+    let (key, seq) = row.split_first_chunk().expect("24 bytes hold 16");
+    (Key(*key), Seq(u64::from_be_bytes(*seq.first_chunk().expect("8 bytes are left"))))
+}
+
+fn parse_fixed(fixed: &[u8; FIXED_SIZE]) -> Option<(Stretch, usize, usize)> {
+    // Larger numbers are damage, and would overflow the sizes that are made of them.
+    let small = |bytes: &[u8; 8]| {
+        usize::try_from(u64::from_be_bytes(*bytes)).ok().filter(|number| *number < 1 << 40)
+    };
+    let (magic, rest) = fixed.split_first_chunk::<8>()?;
+    let (first, rest) = rest.split_first_chunk()?;
+    let (next, rest) = rest.split_first_chunk()?;
+    let (hash, rest) = rest.split_first_chunk()?;
+    let (len, words) = rest.split_first_chunk()?;
+    let stretch = Stretch {
+        first: Seq(u64::from_be_bytes(*first)),
+        next: Seq(u64::from_be_bytes(*next)),
+        hash: Hash(*hash),
+    };
+    (magic == MAGIC).then_some((stretch, small(len)?, small(words.first_chunk()?)?))
+}

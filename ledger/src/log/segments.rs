@@ -1,0 +1,234 @@
+//! A log in files of our own, because the format is the product: `docs/FORMAT.md` specifies it for
+//! whoever has no copy of this code.
+//!
+//! Segment files hold the entries and nothing else does: see [`frame`]. One commit is one write and
+//! one fdatasync. A segment that has grown to [`SEGMENT_SIZE`] is sealed, and changes afterwards
+//! only when a payload is erased. `head` is a floor under what must be there. Everything else in
+//! the directory can be deleted and is made again.
+
+mod append;
+pub(crate) mod check;
+mod erase;
+pub(crate) mod files;
+pub(crate) mod frame;
+mod map;
+pub(crate) mod open;
+
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use crate::{
+    chain::Head,
+    entry::{Entry, Hash, Seq},
+    log::{
+        Log, LogError,
+        segments::{
+            append::Appender,
+            frame::{FrameReader, NoFrame},
+            map::Segment,
+        },
+    },
+    verify::rules::{COMPARE, damage},
+};
+
+/// A segment is sealed by the first commit that finds it this large: 64 MiB.
+pub const SEGMENT_SIZE: u64 = 64 * 1024 * 1024;
+
+/// Entries in segment files.
+///
+/// Opening and creating are different acts, and so are writing and reading: a log that was opened
+/// by [`open_read_only`](SegmentLog::open_read_only) takes no lock and never writes a byte.
+#[derive(Debug)]
+pub struct SegmentLog {
+    dir: PathBuf,
+    segment_size: u64,
+    /// What is durable. Readers copy what they need and let go before they touch a file.
+    state: RwLock<State>,
+    /// `None`: opened for reading. Taken before `state` by all who take both.
+    appender: Option<Mutex<Appender>>,
+    torn: Option<TornTail>,
+}
+
+/// The end of a commit that a crash left in pieces. Nobody was told that it is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The first entry of that commit.
+    pub seq: Seq,
+    /// How many bytes there were.
+    pub bytes: u64,
+    /// Where they are kept now; `None` if the log was opened for reading and they were left alone.
+    pub kept_at: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+struct State {
+    sealed: Vec<Arc<Segment>>,
+    active: Active,
+}
+
+/// The segment that commits go to.
+#[derive(Clone, Debug)]
+struct Active {
+    first: Seq,
+    head: Head,
+    /// Where the last commit ends.
+    size: u64,
+    offsets: Vec<u32>,
+    redacted: Vec<(Seq, Hash)>,
+    /// Tells whether another process has put a rewritten file in its place.
+    file_id: u64,
+}
+
+impl SegmentLog {
+    /// The log's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the index of ids belongs: derived data beside the segments.
+    pub fn index_dir(&self) -> PathBuf {
+        files::index(&self.dir)
+    }
+
+    /// What a crash had left behind the last whole commit when this log was opened.
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        // Every change to the state is complete before it can be seen.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn appender(&self) -> Result<MutexGuard<'_, Appender>, LogError> {
+        let appender = self.appender.as_ref().ok_or(LogError::ReadOnly)?;
+        // After a panic `in_doubt` is still set, so nothing is appended.
+        Ok(appender.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn read_once(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, LogError> {
+        let pieces = self.state().pieces(&self.dir, from, limit)?;
+        let len = pieces.iter().map(|piece| piece.len).sum::<u64>();
+        let mut entries = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+        for piece in pieces {
+            piece.read(&mut entries)?;
+        }
+        Ok(entries)
+    }
+}
+
+impl Log for SegmentLog {
+    fn head(&self) -> Head {
+        self.state().active.head
+    }
+
+    fn append(&self, entries: &[Entry]) -> Result<(), LogError> {
+        self.append_commit(entries)
+    }
+
+    fn read(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, LogError> {
+        match self.read_once(from, limit) {
+            // An erasure may have put another file in place since we looked where entries begin.
+            Err(LogError::Corrupt(_)) => {
+                if self.appender.is_none() {
+                    self.reload()?;
+                }
+                self.read_once(from, limit)
+            }
+            read => read,
+        }
+    }
+
+    fn erase(&self, target: Seq) -> Result<(), LogError> {
+        self.erase_payload(target)
+    }
+
+    fn close(&self) -> Result<(), LogError> {
+        let appender = self.appender()?;
+        if appender.in_doubt {
+            return Err(LogError::InDoubt(None));
+        }
+        let head = self.head();
+        match head.last_seq() {
+            Some(seq) => files::write_floor(&self.dir, seq, head.hash),
+            None => Ok(()),
+        }
+    }
+}
+
+impl State {
+    /// Where the entries lie, file by file.
+    fn pieces(&self, dir: &Path, from: Seq, limit: usize) -> Result<Vec<Piece>, LogError> {
+        let end = Seq(from.0.saturating_add(limit as u64)).min(self.active.head.next);
+        let mut pieces = Vec::new();
+        let mut next = from;
+        while next < end {
+            let after = self.sealed.partition_point(|segment| segment.first <= next);
+            let sealed = after.checked_sub(1).and_then(|at| self.sealed.get(at));
+            let sealed = sealed.filter(|segment| next < segment.head.next);
+            let (first, offsets, size) = match sealed {
+                Some(segment) => (segment.first, segment.offsets(dir)?, segment.size),
+                None => (self.active.first, self.active.offsets.as_slice(), self.active.size),
+            };
+            let place = |seq: Seq| usize::try_from(seq.0 - first.0).unwrap_or(usize::MAX);
+            let last = sealed.map_or(end, |segment| segment.head.next.min(end));
+            let start = offsets.get(place(next)).copied().map_or(size, u64::from);
+            let stop = offsets.get(place(last)).copied().map_or(size, u64::from);
+            let path = files::segment(dir, first);
+            pieces.push(Piece { path, first: next, len: last.0 - next.0, start, stop });
+            next = last;
+        }
+        Ok(pieces)
+    }
+}
+
+/// Entries that lie one after another in one file.
+struct Piece {
+    path: PathBuf,
+    first: Seq,
+    len: u64,
+    start: u64,
+    stop: u64,
+}
+
+impl Piece {
+    fn read(&self, entries: &mut Vec<Entry>) -> Result<(), LogError> {
+        let reading = || LogError::while_(format!("reading {}", self.path.display()));
+        let mut file = File::open(&self.path).map_err(reading())?;
+        file.seek(SeekFrom::Start(self.start)).map_err(reading())?;
+        let size = self.stop.saturating_sub(self.start);
+        let buffer = usize::try_from(size).unwrap_or(usize::MAX);
+        let mut frames = FrameReader::sized(file.take(size), self.start, buffer);
+        for seq in self.first.0..self.first.0 + self.len {
+            let at = frames.offset();
+            let frame = frames.peek().map_err(reading())?;
+            let entry = match frame {
+                Ok(frame) if frame.header.seq == Seq(seq) => frame.to_entry(),
+                found => return Err(self.damaged(Seq(seq), at, found.err()).into()),
+            };
+            let size = frame::OVERHEAD + entry.payload().map_or(0, <[u8]>::len);
+            frames.skip(size);
+            entries.push(entry);
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, seq: Seq, at: u64, why: Option<NoFrame>) -> crate::log::Damage {
+        let what = match why {
+            None => "another entry stands in its place",
+            Some(NoFrame::Damaged) => "its checksum does not match its bytes",
+            Some(NoFrame::Unknown(why)) => why,
+            Some(NoFrame::End | NoFrame::CutOff) => "the file ends before it, or inside it",
+        };
+        let place = Some((self.path.clone(), at));
+        crate::log::Damage { place, ..damage(seq, "unreadable", what, COMPARE) }
+    }
+}

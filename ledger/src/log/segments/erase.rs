@@ -1,0 +1,117 @@
+//! Taking a payload out of a segment file: the one way in which written bytes ever change.
+
+use std::{fs, sync::Arc};
+
+use crate::{
+    entry::{Entry, Hash, Seq},
+    envelope::Envelope,
+    log::{
+        Log as _, LogError,
+        segments::{
+            Active, SegmentLog, State,
+            append::{file_id, open_for_writing},
+            files, frame,
+            map::Segment,
+        },
+    },
+};
+
+impl SegmentLog {
+    pub(super) fn erase_payload(&self, target: Seq) -> Result<(), LogError> {
+        let mut appender = self.appender()?;
+        if appender.in_doubt {
+            return Err(LogError::InDoubt(None));
+        }
+        // A read checks the frame, so what is rewritten is known to be whole.
+        match self.read(target, 1)?.first() {
+            Some(entry) if entry.payload().is_some() => {}
+            _ => return Ok(()),
+        }
+        let (first, offsets) = self.state().whereabouts(&self.dir, target)?;
+        let path = files::segment(&self.dir, first);
+        let reading = LogError::while_(format!("reading {}", path.display()));
+        let mut bytes = fs::read(&path).map_err(reading)?;
+        let place = usize::try_from(target.0 - first.0).expect("a segment is far under 4 GiB");
+        let cut_size = cut_payload(&mut bytes, &offsets, place);
+        let offsets = shifted(offsets, place, cut_size);
+
+        // Until the rename the old file is whole, and after it the new one is. A crash on either
+        // side is finished at the next opening, because the redaction is in the chain already.
+        appender.in_doubt = true;
+        files::replace(&path, &bytes)?;
+        if first == self.state().active.first {
+            appender.file = open_for_writing(&self.dir, first)?;
+            let file_id = file_id(&self.dir, first)?;
+            let active = &mut self.state_mut().active;
+            *active = Active { size: bytes.len() as u64, offsets, file_id, ..active.clone() };
+        } else {
+            self.replace_sealed(first, bytes.len() as u64, offsets);
+        }
+        appender.in_doubt = false;
+        Ok(())
+    }
+
+    fn replace_sealed(&self, first: Seq, size: u64, offsets: Vec<u32>) {
+        let mut state = self.state_mut();
+        let Some(old) = state.sealed.iter_mut().find(|segment| segment.first == first) else {
+            return;
+        };
+        let redacted = old.redacted.clone();
+        *old = Arc::new(Segment::known(&self.dir, (first, old.head), size, redacted, offsets));
+        let new = old.clone();
+        drop(state);
+        // Derived: an old map does not fit the new file's size, so it is not believed.
+        let _ = new.save(&self.dir);
+    }
+
+    /// Erases what redactions in the chain name and a crash has left in place.
+    pub(super) fn finish_erasures(&self) -> Result<(), LogError> {
+        let state = self.state();
+        let sealed = state.sealed.iter().flat_map(|segment| segment.redacted.iter());
+        let redacted: Vec<_> = sealed.chain(&state.active.redacted).copied().collect();
+        drop(state);
+        for (target, hash) in redacted {
+            let entries = self.read(target, 1)?;
+            if entries.first().is_some_and(|entry| may_be_erased(entry, hash)) {
+                self.erase_payload(target)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the redaction that names this hash fits the entry. What holds the ledger together is
+/// never erased, whatever a redaction says.
+fn may_be_erased(entry: &Entry, hash: Hash) -> bool {
+    let envelope = entry.payload().map(Envelope::read);
+    entry.hash() == hash && matches!(envelope, Some(Ok(envelope)) if !envelope.is_reserved())
+}
+
+impl State {
+    /// The segment that holds an entry, and where each of its entries begins.
+    fn whereabouts(&self, dir: &std::path::Path, seq: Seq) -> Result<(Seq, Vec<u32>), LogError> {
+        match self.sealed.iter().rfind(|s| s.first <= seq && seq < s.head.next) {
+            Some(segment) => Ok((segment.first, segment.offsets(dir)?.to_vec())),
+            None => Ok((self.active.first, self.active.offsets.clone())),
+        }
+    }
+}
+
+/// Replaces a frame by one without its payload, and returns how many bytes were taken away.
+fn cut_payload(bytes: &mut Vec<u8>, offsets: &[u32], place: usize) -> usize {
+    let start = offsets.get(place).map_or(bytes.len(), |at| *at as usize);
+    let Ok(found) = frame::decode(bytes.get(start..).unwrap_or_default()) else { return 0 };
+    let (size, left, header) = (found.size(), found.left, found.header);
+    let mut erased = Vec::new();
+    frame::encode(&mut erased, &header, None, left);
+    let cut_size = size - erased.len();
+    bytes.splice(start..start + size, erased);
+    cut_size
+}
+
+/// Where entries begin once the one at `place` is shorter.
+fn shifted(mut offsets: Vec<u32>, place: usize, cut_size: usize) -> Vec<u32> {
+    let cut_size = u32::try_from(cut_size).expect("a payload is under 512 KiB");
+    offsets.iter_mut().skip(place + 1).for_each(|at| *at -= cut_size);
+    offsets
+}

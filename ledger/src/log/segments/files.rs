@@ -1,0 +1,197 @@
+//! The files of a log directory: their names, how they are listed, written and made durable.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    entry::{Hash, Seq},
+    log::LogError,
+};
+
+/// The text file that says what must be there: `SEQ HASH` and a line feed.
+const FLOOR: &str = "head";
+/// Held open and locked by the one process that writes.
+const LOCK: &str = "lock";
+/// Ends of files that were cut off at a start.
+const TORN: &str = "torn";
+/// Derived: where each entry of a sealed segment begins.
+const MAPS: &str = "map";
+/// Derived: which ids are recorded.
+const INDEX: &str = "index";
+
+/// The file of the segment whose first entry is `first`.
+pub(crate) fn segment(dir: &Path, first: Seq) -> PathBuf {
+    dir.join(format!("{:020}.seg", first.0))
+}
+
+/// Where the derived map of that segment is kept.
+pub(crate) fn map(dir: &Path, first: Seq) -> PathBuf {
+    dir.join(MAPS).join(format!("{:020}.map", first.0))
+}
+
+/// Where the derived index of ids is kept.
+pub(crate) fn index(dir: &Path) -> PathBuf {
+    dir.join(INDEX)
+}
+
+/// The first entries that the segment files in `dir` are named after, in order.
+pub(crate) fn segments(dir: &Path) -> Result<Vec<Seq>, LogError> {
+    let listing = || LogError::while_(format!("listing {}", dir.display()));
+    let files = match fs::read_dir(dir) {
+        Ok(files) => files,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(LogError::Missing(dir.to_path_buf()));
+        }
+        Err(e) => return Err(listing()(e)),
+    };
+    let mut found = Vec::new();
+    for file in files {
+        let name = file.map_err(listing())?.file_name();
+        let Some(digits) = name.to_str().and_then(|name| name.strip_suffix(".seg")) else {
+            continue;
+        };
+        if digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            found.extend(digits.parse().map(Seq));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// What `log/head` says must be there at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Floor {
+    /// Nothing was ever promised, or the file is gone.
+    Absent,
+    /// This entry, with this hash, and all before it.
+    At(Seq, Hash),
+    /// The file is there and is no `SEQ HASH` line.
+    Unreadable,
+}
+
+/// Reads `log/head`.
+pub(crate) fn read_floor(dir: &Path) -> Result<Floor, LogError> {
+    let path = dir.join(FLOOR);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(parse_floor(&bytes).unwrap_or(Floor::Unreadable)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Floor::Absent),
+        Err(e) => Err(LogError::while_(format!("reading {}", path.display()))(e)),
+    }
+}
+
+fn parse_floor(bytes: &[u8]) -> Option<Floor> {
+    let line = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
+    let (seq, hash) = line.split_once(' ')?;
+    if !seq.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(Floor::At(Seq(seq.parse().ok()?), hash.parse().ok()?))
+}
+
+/// Writes `log/head`, whole or not at all, and durable once this returns.
+pub(crate) fn write_floor(dir: &Path, seq: Seq, hash: Hash) -> Result<(), LogError> {
+    replace(&dir.join(FLOOR), format!("{seq} {hash}\n").as_bytes())
+}
+
+/// Gives a file new contents, whole or not at all, and durable once this returns.
+pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), LogError> {
+    let replacing = || LogError::while_(format!("writing {}", path.display()));
+    let temporary = path.with_added_extension("tmp");
+    let mut file = File::create(&temporary).map_err(replacing())?;
+    file.write_all(contents).map_err(replacing())?;
+    file.sync_all().map_err(replacing())?;
+    fs::rename(&temporary, path).map_err(replacing())?;
+    sync_parent(path)
+}
+
+/// Makes the creation, renaming or removal of a file durable.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), LogError> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent)
+        .and_then(|parent| parent.sync_all())
+        .map_err(LogError::while_(format!("syncing {}", parent.display())))
+}
+
+/// Creates a segment file without entries.
+pub(crate) fn create_segment(dir: &Path, first: Seq) -> Result<(), LogError> {
+    let path = segment(dir, first);
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .map_err(LogError::while_(format!("creating {}", path.display())))?;
+    sync_parent(&path)
+}
+
+/// Takes the lock of the one writer. It is held until the file is dropped.
+pub(crate) fn lock(dir: &Path) -> Result<File, LogError> {
+    let path = dir.join(LOCK);
+    let locking = || LogError::while_(format!("locking {}", path.display()));
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(locking())?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(LogError::Locked(dir.to_path_buf())),
+        Err(fs::TryLockError::Error(e)) => Err(locking()(e)),
+    }
+}
+
+/// Keeps the bytes of a torn tail, durable once this returns, and says where.
+///
+/// A crash may come between keeping and cutting, so the same bytes may be here already. Other
+/// bytes are never overwritten: they may be evidence.
+pub(crate) fn keep_torn(dir: &Path, seq: Seq, bytes: &[u8]) -> Result<PathBuf, LogError> {
+    let torn = dir.join(TORN);
+    let keeping = || LogError::while_(format!("keeping a torn tail in {}", torn.display()));
+    if let Err(e) = fs::create_dir(&torn)
+        && e.kind() != io::ErrorKind::AlreadyExists
+    {
+        return Err(keeping()(e));
+    }
+    sync_parent(&torn)?;
+    for copy in 0..u32::MAX {
+        let path = torn.join(format!("{:020}-{copy}.torn", seq.0));
+        match fs::read(&path) {
+            Ok(kept) if kept == bytes => return Ok(path),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                replace(&path, bytes)?;
+                return Ok(path);
+            }
+            Err(e) => return Err(keeping()(e)),
+        }
+    }
+    Err(keeping()(io::Error::other("there are too many")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_line_that_is_written_is_read_as_a_floor() {
+        let hash = "0a".repeat(32);
+        let at = Floor::At(Seq(7), Hash([10; 32]));
+        for (text, expected) in [
+            (format!("7 {hash}\n"), Some(at)),
+            (format!("7 {hash}"), None),
+            (format!("7  {hash}\n"), None),
+            (format!("+7 {hash}\n"), None),
+            (format!("7 {}\n", hash.to_uppercase()), None),
+            (format!("7 {hash}\n\n"), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(parse_floor(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+}

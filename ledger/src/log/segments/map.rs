@@ -1,0 +1,211 @@
+//! Where each entry of a sealed segment begins, so that reading one needs no scan, and opening a
+//! large log no reading of all of it.
+//!
+//! Derived data: what is missing, damaged or does not fit its segment is made again from it. A map
+//! is never believed about an entry; whoever reads one by its help checks the frame that is there.
+//!
+//! | bytes        | field                                                          |
+//! |--------------|----------------------------------------------------------------|
+//! | 0 - 7        | `RLMAP001`                                                     |
+//! | 8 - 15       | first seq                                                      |
+//! | 16 - 23      | seq after the last entry                                       |
+//! | 24 - 31      | `recorded_at_us` of the last entry                             |
+//! | 32 - 63      | hash of the last entry                                         |
+//! | 64 - 71      | size of the segment file in bytes                              |
+//! | 72 - 75      | number of redactions: n                                        |
+//! | 76 - 75+40n  | the seq and the hash that each of them targets                 |
+//! | then         | CRC-32 of all before it                                        |
+//! | then         | a u32 for each entry: where its frame begins                   |
+//! | 4 more       | CRC-32 of these                                                |
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use crate::{
+    chain::Head,
+    entry::{Hash, Seq},
+    log::{
+        LogError,
+        segments::{
+            check::{SegmentCheck, Start, check},
+            files,
+            frame::{FRONT_SIZE, peek_header},
+        },
+    },
+    verify::rules::Checks,
+};
+
+const MAGIC: &[u8; 8] = b"RLMAP001";
+const FIXED_SIZE: usize = 76;
+const TARGET_SIZE: usize = 40;
+
+/// A sealed segment, as its map describes it.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) first: Seq,
+    /// After its last entry.
+    pub(crate) head: Head,
+    /// Size of the file in bytes.
+    pub(crate) size: u64,
+    /// Entries, here or before, whose payloads a redaction recorded here takes away.
+    pub(crate) redacted: Vec<(Seq, Hash)>,
+    /// Read when first needed: all of them would take 40 MB at ten million entries.
+    offsets: OnceLock<Vec<u32>>,
+    map: PathBuf,
+}
+
+impl Segment {
+    /// The segment that a check has read whole.
+    pub(crate) fn of(dir: &Path, first: Seq, check: SegmentCheck) -> Segment {
+        Segment {
+            first,
+            head: check.head,
+            size: check.end,
+            redacted: check.findings.redactions.iter().map(|(_, r)| (r.target, r.hash)).collect(),
+            offsets: OnceLock::from(check.offsets),
+            map: files::map(dir, first),
+        }
+    }
+
+    /// A segment of which everything is known.
+    pub(crate) fn known(
+        dir: &Path,
+        (first, head): (Seq, Head),
+        size: u64,
+        redacted: Vec<(Seq, Hash)>,
+        offsets: Vec<u32>,
+    ) -> Segment {
+        let map = files::map(dir, first);
+        Segment { first, head, size, redacted, offsets: OnceLock::from(offsets), map }
+    }
+
+    /// The segment as its map has it, if that fits the file.
+    pub(crate) fn load(dir: &Path, first: Seq) -> Option<Segment> {
+        let map = files::map(dir, first);
+        let mut file = File::open(&map).ok()?;
+        let mut fixed = [0; FIXED_SIZE];
+        file.read_exact(&mut fixed).ok()?;
+        let (_, redactions) = fixed.split_last_chunk::<4>()?;
+        let redactions = u32::from_be_bytes(*redactions) as usize;
+        let len = file.metadata().ok()?.len();
+        if redactions as u64 * TARGET_SIZE as u64 > len {
+            return None;
+        }
+        let mut rest = vec![0; redactions * TARGET_SIZE + 4];
+        file.read_exact(&mut rest).ok()?;
+        let (targets, crc) = rest.split_last_chunk::<4>()?;
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&fixed);
+        hasher.update(targets);
+        if hasher.finalize() != u32::from_be_bytes(*crc) {
+            return None;
+        }
+        let (targets, _) = targets.as_chunks::<TARGET_SIZE>();
+        let redacted = targets.iter().filter_map(parse_target).collect();
+        let (head, size) = parse_fixed(&fixed, first)?;
+        let segment = Segment { first, head, size, redacted, offsets: OnceLock::new(), map };
+        let file_size = std::fs::metadata(files::segment(dir, first)).ok()?.len();
+        (file_size == size).then_some(segment)
+    }
+
+    /// How many entries it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.head.len_from(self.first)
+    }
+
+    /// Where each entry begins. A map that has been damaged meanwhile is made up for by a scan.
+    pub(crate) fn offsets(&self, dir: &Path) -> Result<&[u32], LogError> {
+        if let Some(offsets) = self.offsets.get() {
+            return Ok(offsets);
+        }
+        let offsets = if let Some(offsets) = self.read_offsets() {
+            offsets
+        } else {
+            let path = files::segment(dir, self.first);
+            check(&path, Start::Unjoined(self.first), &Checks::default())?.offsets
+        };
+        Ok(self.offsets.get_or_init(|| offsets))
+    }
+
+    fn read_offsets(&self) -> Option<Vec<u32>> {
+        let bytes = std::fs::read(&self.map).ok()?;
+        let offsets = bytes.get(FIXED_SIZE + self.redacted.len() * TARGET_SIZE + 4..)?;
+        let (offsets, crc) = offsets.split_last_chunk::<4>()?;
+        if crc32fast::hash(offsets) != u32::from_be_bytes(*crc) {
+            return None;
+        }
+        let (offsets, rest) = offsets.as_chunks::<4>();
+        let fits = rest.is_empty() && offsets.len() == self.len();
+        fits.then(|| offsets.iter().map(|at| u32::from_be_bytes(*at)).collect())
+    }
+
+    /// Writes the map. Losing it costs time alone, so whoever calls this may go on without.
+    pub(crate) fn save(&self, dir: &Path) -> Result<(), LogError> {
+        let offsets = self.offsets(dir)?;
+        let mut bytes =
+            Vec::with_capacity(FIXED_SIZE + self.redacted.len() * TARGET_SIZE + offsets.len() * 4);
+        bytes.extend_from_slice(MAGIC);
+        for number in [self.first.0, self.head.next.0, self.head.recorded_at_us] {
+            bytes.extend_from_slice(&number.to_be_bytes());
+        }
+        bytes.extend_from_slice(&self.head.hash.0);
+        bytes.extend_from_slice(&self.size.to_be_bytes());
+        let redactions = u32::try_from(self.redacted.len()).expect("a segment has fewer entries");
+        bytes.extend_from_slice(&redactions.to_be_bytes());
+        for (seq, hash) in &self.redacted {
+            bytes.extend_from_slice(&seq.0.to_be_bytes());
+            bytes.extend_from_slice(&hash.0);
+        }
+        let crc = crc32fast::hash(&bytes);
+        bytes.extend_from_slice(&crc.to_be_bytes());
+        let start = bytes.len();
+        for at in offsets {
+            bytes.extend_from_slice(&at.to_be_bytes());
+        }
+        let crc = crc32fast::hash(bytes.get(start..).unwrap_or_default());
+        bytes.extend_from_slice(&crc.to_be_bytes());
+        if let Some(dir) = self.map.parent() {
+            std::fs::create_dir_all(dir)
+                .map_err(LogError::while_(format!("creating {}", dir.display())))?;
+        }
+        files::replace(&self.map, &bytes)
+    }
+
+    /// Whether the entry that the segment begins with follows this head, as far as its bytes say.
+    pub(crate) fn follows(&self, dir: &Path, before: Head) -> bool {
+        let mut front = [0; FRONT_SIZE];
+        let file = File::open(files::segment(dir, self.first));
+        let read = file.and_then(|mut file| file.read_exact(&mut front));
+        read.is_ok()
+            && peek_header(&front)
+                .is_some_and(|header| header.seq == before.next && header.parent == before.hash)
+    }
+}
+
+/// The head after the segment's last entry, and the size of its file.
+fn parse_fixed(fixed: &[u8; FIXED_SIZE], first: Seq) -> Option<(Head, u64)> {
+    let (magic, rest) = fixed.split_first_chunk::<8>()?;
+    let (found, rest) = rest.split_first_chunk()?;
+    let (next, rest) = rest.split_first_chunk()?;
+    let (recorded_at_us, rest) = rest.split_first_chunk()?;
+    let (hash, rest) = rest.split_first_chunk()?;
+    let (size, _) = rest.split_first_chunk()?;
+    if magic != MAGIC || u64::from_be_bytes(*found) != first.0 {
+        return None;
+    }
+    let head = Head {
+        next: Seq(u64::from_be_bytes(*next)),
+        hash: Hash(*hash),
+        recorded_at_us: u64::from_be_bytes(*recorded_at_us),
+    };
+    (head.next > first).then(|| (head, u64::from_be_bytes(*size)))
+}
+
+fn parse_target(bytes: &[u8; TARGET_SIZE]) -> Option<(Seq, Hash)> {
+    let (seq, hash) = bytes.split_first_chunk()?;
+    Some((Seq(u64::from_be_bytes(*seq)), Hash(*hash.first_chunk()?)))
+}

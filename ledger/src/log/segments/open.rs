@@ -1,0 +1,344 @@
+//! Creating a log, opening one, and what opening finds after a crash.
+//!
+//! Only the last commit, above the floor and incomplete or unreadable, may be cut off, and whole;
+//! its bytes are kept. All else that is not as it was written stops the opening.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, RwLock},
+};
+
+use crate::{
+    chain::Head,
+    entry::{Hash, Seq},
+    log::{
+        Damage, LogError,
+        segments::{
+            Active, SEGMENT_SIZE, SegmentLog, State, TornTail,
+            append::{Appender, file_id},
+            check::{SegmentCheck, Start, Stop, check},
+            files::{self, Floor},
+            frame,
+            map::Segment,
+        },
+    },
+    verify::rules::{COMPARE, Checks, Known, RESTORE, damage},
+};
+
+const FLOOR_ADVICE: &str = "run `verify` with a head that was kept elsewhere; if it holds, write \
+                            that head as one line `SEQ HASH` to the file `head` of the log";
+
+impl SegmentLog {
+    /// Makes a log in `dir`, which is made too if need be, and opens it for writing.
+    pub fn create(dir: impl Into<PathBuf>) -> Result<SegmentLog, LogError> {
+        SegmentLog::create_sized(dir.into(), SEGMENT_SIZE)
+    }
+
+    /// Opens a log for writing: locks the directory, reads what is not known to be sound from an
+    /// earlier clean stop, cuts off a torn tail, and finishes an erasure that a crash interrupted.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<SegmentLog, LogError> {
+        SegmentLog::open_sized(dir.into(), SEGMENT_SIZE)
+    }
+
+    /// Opens a log for reading: takes no lock and never writes a byte, so it works on a copy that
+    /// cannot be written, and beside a writer. A torn tail is left alone and not seen.
+    pub fn open_read_only(dir: impl Into<PathBuf>) -> Result<SegmentLog, LogError> {
+        let dir = dir.into();
+        let Loaded { state, torn, .. } = load(&dir)?;
+        let torn = torn.map(|(seq, bytes)| TornTail { seq, bytes, kept_at: None });
+        let (state, segment_size) = (RwLock::new(state), SEGMENT_SIZE);
+        Ok(SegmentLog { dir, segment_size, state, appender: None, torn })
+    }
+
+    /// [`create`](SegmentLog::create) with smaller segments, so that tests see many of them.
+    #[cfg(feature = "testing")]
+    pub fn create_with_segment_size(
+        dir: impl Into<PathBuf>,
+        segment_size: u64,
+    ) -> Result<SegmentLog, LogError> {
+        SegmentLog::create_sized(dir.into(), segment_size)
+    }
+
+    /// [`open`](SegmentLog::open) with smaller segments, so that tests see many of them.
+    #[cfg(feature = "testing")]
+    pub fn open_with_segment_size(
+        dir: impl Into<PathBuf>,
+        segment_size: u64,
+    ) -> Result<SegmentLog, LogError> {
+        SegmentLog::open_sized(dir.into(), segment_size)
+    }
+
+    fn create_sized(dir: PathBuf, segment_size: u64) -> Result<SegmentLog, LogError> {
+        fs::create_dir_all(&dir)
+            .map_err(LogError::while_(format!("creating {}", dir.display())))?;
+        let lock = files::lock(&dir)?;
+        if !files::segments(&dir)?.is_empty() || files::read_floor(&dir)? != Floor::Absent {
+            return Err(LogError::Exists(dir));
+        }
+        files::create_segment(&dir, Seq(0))?;
+        files::sync_parent(&dir)?;
+        let appender = Some(Mutex::new(Appender::new(&dir, Seq(0), lock)?));
+        let active = Active::empty(Head::GENESIS, file_id(&dir, Seq(0))?);
+        let state = RwLock::new(State { sealed: Vec::new(), active });
+        Ok(SegmentLog { dir, segment_size, state, appender, torn: None })
+    }
+
+    fn open_sized(dir: PathBuf, segment_size: u64) -> Result<SegmentLog, LogError> {
+        // Looked at before the lock, so that a misspelled path stays untouched.
+        if files::segments(&dir)?.is_empty() && files::read_floor(&dir)? == Floor::Absent {
+            return Err(LogError::Missing(dir));
+        }
+        let lock = files::lock(&dir)?;
+        remove_temporaries(&dir)?;
+        let Loaded { state, torn, scanned } = load(&dir)?;
+        let active = &state.active;
+        let torn = torn.map(|(seq, _)| cut(&dir, active, seq)).transpose()?;
+        for segment in scanned {
+            // Derived: if it cannot be written, the next opening scans again.
+            let _ = segment.save(&dir);
+        }
+        let appender = Some(Mutex::new(Appender::new(&dir, active.first, lock)?));
+        let log = SegmentLog { dir, segment_size, state: RwLock::new(state), appender, torn };
+        log.finish_erasures()?;
+        Ok(log)
+    }
+
+    /// Looks again how far the log reaches, for one that was opened for reading while another
+    /// process writes. A log that is open for writing always knows.
+    pub fn refresh(&self) -> Result<(), LogError> {
+        if self.appender.is_some() {
+            return Ok(());
+        }
+        let mut state = self.state_mut();
+        loop {
+            let Active { first, head, size, file_id: known, .. } = state.active;
+            if file_id(&self.dir, first)? != known {
+                *state = load(&self.dir)?.state;
+                return Ok(());
+            }
+            let path = files::segment(&self.dir, first);
+            let read = check(&path, Start::After(head, size), &Checks::default())?;
+            if let Stop::Damage(damage) = read.stop {
+                return Err(damage.into());
+            }
+            state.active.extend(read);
+            let head = state.active.head;
+            // Only a segment that is whole has a successor, so one that is there now was made
+            // after all that we have just read.
+            if head.next == first || !files::segment(&self.dir, head.next).exists() {
+                return Ok(());
+            }
+            let new = Active::empty(head, file_id(&self.dir, head.next)?);
+            let Active { size, offsets, redacted, .. } = std::mem::replace(&mut state.active, new);
+            let sealed = Segment::known(&self.dir, (first, head), size, redacted, offsets);
+            state.sealed.push(Arc::new(sealed));
+        }
+    }
+
+    /// Reads the directory again from the start.
+    pub(super) fn reload(&self) -> Result<(), LogError> {
+        let loaded = load(&self.dir)?;
+        *self.state_mut() = loaded.state;
+        Ok(())
+    }
+}
+
+impl Active {
+    pub(super) fn empty(head: Head, file_id: u64) -> Active {
+        let (offsets, redacted) = (Vec::new(), Vec::new());
+        Active { first: head.next, head, size: 0, offsets, redacted, file_id }
+    }
+
+    fn extend(&mut self, read: SegmentCheck) {
+        self.head = read.head;
+        self.size = read.end;
+        self.offsets.extend(read.offsets);
+        let redactions = read.findings.redactions.into_iter();
+        self.redacted.extend(redactions.map(|(_, redaction)| (redaction.target, redaction.hash)));
+    }
+}
+
+/// What is in a directory.
+struct Loaded {
+    state: State,
+    /// A torn tail's first seq and its size in bytes.
+    torn: Option<(Seq, u64)>,
+    /// Segments whose map was of no use.
+    scanned: Vec<Arc<Segment>>,
+}
+
+/// Reads a directory without changing it.
+fn load(dir: &Path) -> Result<Loaded, LogError> {
+    let names = files::segments(dir)?;
+    let floor = files::read_floor(dir)?;
+    let Some((last, sealed_names)) = names.split_last() else {
+        return Err(match floor {
+            Floor::Absent => LogError::Missing(dir.to_path_buf()),
+            _ => missing_segment(Seq(0), None).into(),
+        });
+    };
+    check_floor_file(floor, *last, sealed_names.is_empty())?;
+    let (mut sealed, mut scanned, mut head) = (Vec::new(), Vec::new(), Head::GENESIS);
+    for first in sealed_names {
+        if *first != head.next {
+            return Err(missing_segment(head.next, Some(*first)).into());
+        }
+        let loaded = Segment::load(dir, *first).filter(|segment| segment.follows(dir, head));
+        let segment = if let Some(segment) = loaded {
+            Arc::new(segment)
+        } else {
+            let segment = Arc::new(scan(dir, *first, head)?);
+            scanned.push(segment.clone());
+            segment
+        };
+        head = segment.head;
+        sealed.push(segment);
+    }
+    if *last != head.next {
+        return Err(missing_segment(head.next, Some(*last)).into());
+    }
+    let (active, torn) = load_active(dir, head, floor)?;
+    let state = State { sealed, active };
+    state.check_floor(dir, floor)?;
+    Ok(Loaded { state, torn, scanned })
+}
+
+/// Reads a sealed segment whose map is of no use.
+fn scan(dir: &Path, first: Seq, before: Head) -> Result<Segment, LogError> {
+    let path = files::segment(dir, first);
+    let read = check(&path, Start::After(before, 0), &Checks::default())?;
+    match read.stop.as_damage(&path) {
+        Some(damage) => Err(damage.into()),
+        None if read.offsets.is_empty() => Err(missing_segment(first, None).into()),
+        None => Ok(Segment::of(dir, first, read)),
+    }
+}
+
+/// Reads the last segment whole, and tells a torn tail from damage.
+fn load_active(
+    dir: &Path,
+    before: Head,
+    floor: Floor,
+) -> Result<(Active, Option<(Seq, u64)>), LogError> {
+    let first = before.next;
+    let path = files::segment(dir, first);
+    // Asked before reading: if the file is replaced meanwhile, the next look notices.
+    let file_id = file_id(dir, first)?;
+    let known = match floor {
+        Floor::At(seq, hash) => vec![Known { seq, hash, code: "floor", from: "the file `head`" }],
+        _ => Vec::new(),
+    };
+    let checks = Checks { known, ..Checks::default() };
+    let read = check(&path, Start::After(before, 0), &checks)?;
+    let (next, hash, end) = (read.head.next, read.head.hash, read.end);
+    let torn = match (&read.stop, read.stop.as_damage(&path)) {
+        (Stop::Unfinished { .. }, Some(damage)) => {
+            Some((next, judge_tail(&path, (next, hash), end, floor, damage)?))
+        }
+        (_, Some(damage)) => return Err(damage.into()),
+        (_, None) => None,
+    };
+    let mut active = Active::empty(before, file_id);
+    active.extend(read);
+    Ok((active, torn))
+}
+
+/// The size of a torn tail that begins at byte `end` with the entry `next`, if it is one.
+pub(crate) fn judge_tail(
+    path: &Path,
+    (next, parent): (Seq, Hash),
+    end: u64,
+    floor: Floor,
+    damage: Damage,
+) -> Result<u64, LogError> {
+    if matches!(floor, Floor::At(seq, _) if seq >= next) {
+        return Err(damage.into());
+    }
+    let bytes = read_from(path, end)?;
+    if frame::later_commit(&bytes, next, parent).is_some() {
+        return Err(damage.into());
+    }
+    Ok(bytes.len() as u64)
+}
+
+fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, LogError> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let mut bytes = Vec::new();
+    let mut read = || {
+        let mut file = fs::File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_to_end(&mut bytes)
+    };
+    read().map_err(LogError::while_(format!("reading {}", path.display())))?;
+    Ok(bytes)
+}
+
+/// Keeps a torn tail elsewhere, then cuts it off. Either can be done again after a crash.
+fn cut(dir: &Path, active: &Active, seq: Seq) -> Result<TornTail, LogError> {
+    let path = files::segment(dir, active.first);
+    let bytes = read_from(&path, active.size)?;
+    let kept_at = files::keep_torn(dir, seq, &bytes)?;
+    let cutting = || LogError::while_(format!("cutting off the torn tail of {}", path.display()));
+    let file = fs::OpenOptions::new().write(true).open(&path).map_err(cutting())?;
+    file.set_len(active.size).map_err(cutting())?;
+    file.sync_all().map_err(cutting())?;
+    Ok(TornTail { seq, bytes: bytes.len() as u64, kept_at: Some(kept_at) })
+}
+
+impl State {
+    /// Checks that the floor's entry is there and is the one that was promised.
+    fn check_floor(&self, dir: &Path, floor: Floor) -> Result<(), LogError> {
+        let Floor::At(seq, hash) = floor else { return Ok(()) };
+        let next = self.active.head.next;
+        if seq >= next {
+            let what = format!("the log ends before it, but the file `head` promises entry {seq}");
+            return Err(damage(next, "truncated", what, RESTORE).into());
+        }
+        // One in the active segment has been compared when that was read.
+        if seq >= self.active.first {
+            return Ok(());
+        }
+        let pieces = self.pieces(dir, seq, 1)?;
+        let mut entries = Vec::new();
+        for piece in pieces {
+            piece.read(&mut entries)?;
+        }
+        if entries.first().is_some_and(|entry| entry.hash() == hash) {
+            return Ok(());
+        }
+        let what = format!("its hash is not {hash}, which the file `head` promises");
+        Err(damage(seq, "floor", what, COMPARE).into())
+    }
+}
+
+fn check_floor_file(floor: Floor, last: Seq, only_segment: bool) -> Result<(), LogError> {
+    let what = match floor {
+        Floor::Unreadable => "the file `head` cannot be read, so a loss could not be noticed",
+        Floor::Absent if !only_segment => "the file `head` is gone, so a loss could not be noticed",
+        _ => return Ok(()),
+    };
+    Err(damage(last, "floor_unreadable", what, FLOOR_ADVICE).into())
+}
+
+pub(crate) fn missing_segment(expected: Seq, found: Option<Seq>) -> Damage {
+    let what = match found {
+        Some(found) => {
+            format!("no segment file begins with it; the next one is named after entry {found}")
+        }
+        None => "no segment file holds it".to_owned(),
+    };
+    damage(expected, "segment_missing", what, RESTORE)
+}
+
+/// Removes what a crash left of files that were being written: an erased payload may be in one.
+fn remove_temporaries(dir: &Path) -> Result<(), LogError> {
+    let removing = || LogError::while_(format!("removing temporary files in {}", dir.display()));
+    let files = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    for file in files.map_err(removing())? {
+        if file.path().extension().is_some_and(|extension| extension == "tmp") {
+            fs::remove_file(file.path()).map_err(removing())?;
+        }
+    }
+    Ok(())
+}

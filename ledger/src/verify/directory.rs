@@ -1,0 +1,137 @@
+//! Verifies the segment files of a directory, several at a time, whatever state it is in.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use crate::{
+    chain::Head,
+    entry::Seq,
+    log::{
+        Damage, LogError,
+        segments::{
+            check::{SegmentCheck, Start, Stop, check},
+            files::{self, Floor},
+            open::{judge_tail, missing_segment},
+        },
+    },
+    verify::{
+        Report, Torn, VerifyOptions,
+        rules::{Checks, Findings},
+    },
+};
+
+/// Checks all that a log's directory holds, reading nothing but the segment files and `head`.
+///
+/// An `Err` is the system's: the files cannot be read. What is wrong with them is in the report.
+pub fn verify_dir(dir: &Path, options: &VerifyOptions) -> Result<Report, LogError> {
+    let names = files::segments(dir)?;
+    let floor = files::read_floor(dir)?;
+    if names.is_empty() && floor == Floor::Absent {
+        return Err(LogError::Missing(dir.to_path_buf()));
+    }
+    let checks = options.checks(match floor {
+        Floor::At(seq, hash) => Some((seq, hash)),
+        Floor::Absent | Floor::Unreadable => None,
+    });
+    let checked = check_all(dir, &names, &checks, options.threads)?;
+    let mut whole =
+        Whole { dir, floor, head: Head::GENESIS, findings: Findings::default(), torn: None };
+    let mut first_bad = None;
+    for (at, (first, segment)) in names.iter().zip(checked).enumerate() {
+        let is_last = at + 1 == names.len();
+        first_bad = whole.join(*first, segment, is_last)?;
+        if first_bad.is_some() {
+            break;
+        }
+    }
+    let mut report = Report::conclude(&checks, whole.head, whole.findings, first_bad);
+    report.torn = whole.torn;
+    report.notes = notes(floor, names.len());
+    Ok(report)
+}
+
+/// Checks every segment by itself; what joins them is checked afterwards.
+fn check_all(
+    dir: &Path,
+    names: &[Seq],
+    checks: &Checks,
+    threads: usize,
+) -> Result<Vec<SegmentCheck>, LogError> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(first) = names.get(at) else { return done };
+            let path = files::segment(dir, *first);
+            done.push((at, check(&path, Start::Unjoined(*first), checks)));
+        }
+    };
+    let threads = threads.clamp(1, names.len().max(1));
+    let mut checked: Vec<_> = thread::scope(|scope| {
+        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut checked = work();
+        for helper in helpers {
+            checked.extend(helper.join().expect("a check does not panic"));
+        }
+        checked
+    });
+    checked.sort_by_key(|(at, _)| *at);
+    checked.into_iter().map(|(_, segment)| segment).collect()
+}
+
+/// The chain, as far as it is joined.
+struct Whole<'a> {
+    dir: &'a Path,
+    floor: Floor,
+    head: Head,
+    findings: Findings,
+    torn: Option<Torn>,
+}
+
+impl Whole<'_> {
+    /// Joins the next segment; returns the first thing that is wrong.
+    fn join(
+        &mut self,
+        first: Seq,
+        mut segment: SegmentCheck,
+        is_last: bool,
+    ) -> Result<Option<Damage>, LogError> {
+        if first != self.head.next {
+            return Ok(Some(missing_segment(self.head.next, Some(first))));
+        }
+        let path = files::segment(self.dir, first);
+        match segment.join(self.head) {
+            Ok(head) => self.head = head,
+            Err(damage) => return Ok(Some(Damage { place: Some((path, 0)), ..damage })),
+        }
+        self.findings.append(segment.findings);
+        let Some(damage) = segment.stop.as_damage(&path) else { return Ok(None) };
+        if !is_last || matches!(segment.stop, Stop::Damage(_)) {
+            return Ok(Some(damage));
+        }
+        let (seq, offset) = (self.head.next, segment.end);
+        match judge_tail(&path, (seq, self.head.hash), offset, self.floor, damage) {
+            Ok(bytes) => {
+                self.torn = Some(Torn { seq, file: path, offset, bytes });
+                Ok(None)
+            }
+            Err(LogError::Corrupt(damage)) => Ok(Some(*damage)),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn notes(floor: Floor, segments: usize) -> Vec<String> {
+    let note = match floor {
+        Floor::Unreadable => "the file `head` cannot be read, so a cut at the end would not show",
+        Floor::Absent if segments > 1 => {
+            "the file `head` is missing, so a cut at the end would not show"
+        }
+        _ => return Vec::new(),
+    };
+    vec![note.to_owned()]
+}

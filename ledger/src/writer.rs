@@ -1,0 +1,357 @@
+//! The only code that makes the chain longer.
+//!
+//! Many submissions go into one commit, so load makes commits larger and not slower. Each is
+//! recorded whole or not at all, and an event that is recorded already gets its first receipt.
+
+use std::{
+    collections::HashMap,
+    hash::BuildHasherDefault,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    chain::Head,
+    draft::{BATCH_LEN_MAX, BATCH_SIZE_MAX, Draft, Key, Submission},
+    entry::{Entry, Hash, Seq},
+    envelope::{Envelope, Mark, Redaction, same_event},
+    index::{Index, KeyHasher, redacted_key},
+    log::{Log, LogError},
+};
+
+/// The one writer of a log.
+pub struct Writer {
+    log: Arc<dyn Log>,
+    index: Index,
+    /// The last head known to be durable, as followers see it. Only `store` moves it.
+    published: Follower,
+    on_publish: Option<Box<dyn Fn(Head) + Send>>,
+    /// Set once an append has failed: `published` may then be behind the log, so extending it could
+    /// fork the chain. [`Writer::open`] starts again from what is stored.
+    in_doubt: bool,
+}
+
+/// Proof that an event is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Its place in the chain.
+    pub seq: Seq,
+    /// The hash that names it and all before it.
+    pub hash: Hash,
+    /// When it was recorded, in Unix microseconds.
+    pub recorded_at_us: u64,
+    /// It had been recorded already, or stood twice in what was submitted.
+    pub duplicate: bool,
+    /// Its payload has been erased since. Nothing is stored again.
+    pub redacted: bool,
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All its events are recorded and durable: a receipt for each, in order.
+    Recorded(Vec<Receipt>),
+    /// Nothing of it is recorded, because one id already belongs to another event.
+    Conflict {
+        /// Which of the drafts, from 0.
+        index: usize,
+        /// The other event's place; `None` if it is an earlier draft of the same submission.
+        seq: Option<Seq>,
+    },
+}
+
+/// What was submitted may be recorded or not: open the writer again, and submit it again.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not known whether the last events are recorded; start again and send them again")]
+pub struct InDoubt(#[source] pub Option<LogError>);
+
+/// Why a redaction was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum RedactError {
+    /// Name another target, or none: nothing was recorded.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// This id belongs to another event: nothing was recorded.
+    #[error("the redaction's id belongs to another event already")]
+    Conflict(Option<Seq>),
+    /// Start again.
+    #[error(transparent)]
+    InDoubt(#[from] InDoubt),
+    /// The redaction is recorded, but the payload is still there: opening the log again erases it.
+    #[error("the redaction is recorded as entry {}, but the payload is not erased yet", .0.seq)]
+    NotErased(Receipt, #[source] LogError),
+}
+
+impl Writer {
+    /// Takes a log that nobody else writes to, and brings the index to its head.
+    pub fn open(log: Arc<dyn Log>, mut index: Index) -> Result<Writer, LogError> {
+        index.catch_up(&*log)?;
+        let published = Follower::new(log.head());
+        Ok(Writer { log, index, published, on_publish: None, in_doubt: false })
+    }
+
+    /// The end of what is recorded and durable.
+    pub fn head(&self) -> Head {
+        self.published.head()
+    }
+
+    /// Sees every head from now on, from any thread.
+    pub fn follow(&self) -> Follower {
+        self.published.clone()
+    }
+
+    /// Has `call` called, on the writer's thread, each time the head has moved. It must be short.
+    pub fn on_publish(&mut self, call: impl Fn(Head) + Send + 'static) {
+        self.on_publish = Some(Box::new(call));
+    }
+
+    /// Records submissions, in order, each whole or not at all, stamped `now_us` (Unix
+    /// microseconds). Once this returns, all that is `Recorded` is durable.
+    ///
+    /// An id that comes twice, also in two submissions of one call, shares one entry.
+    pub fn commit(
+        &mut self,
+        submissions: Vec<Submission>,
+        now_us: u64,
+    ) -> Result<Vec<Outcome>, InDoubt> {
+        if self.in_doubt {
+            return Err(InDoubt(None));
+        }
+        let mut outcomes = Vec::with_capacity(submissions.len());
+        let mut batch = Batch::after(self.head());
+        for submission in submissions {
+            if !batch.has_room(&submission) {
+                self.store(&mut batch)?;
+            }
+            // A read that fails here leaves nothing in doubt but what this call has stored before.
+            let outcome = self.stage(&mut batch, submission, now_us).map_err(|e| self.stop(e))?;
+            outcomes.push(outcome);
+        }
+        self.store(&mut batch)?;
+        Ok(outcomes)
+    }
+
+    /// Records a `rollout.event.redacted.v1` and then erases its target's payload.
+    pub fn redact(&mut self, draft: Draft, now_us: u64) -> Result<Receipt, RedactError> {
+        let Mark::Redacted(redaction) = draft.mark() else {
+            return Err(RedactError::Refused("the event is no redaction"));
+        };
+        let target = redaction.target;
+        self.check_target(&redaction.clone())?;
+        let receipt = match self.commit(vec![draft.into()], now_us)?.pop() {
+            Some(Outcome::Recorded(receipts)) => receipts.first().copied(),
+            Some(Outcome::Conflict { seq, .. }) => return Err(RedactError::Conflict(seq)),
+            None => None,
+        };
+        let receipt = receipt.expect("one submission of one draft has one receipt");
+        // A crash before this is done is made up for by opening the log again.
+        self.log.erase(target).map_err(|e| RedactError::NotErased(receipt, e))?;
+        Ok(receipt)
+    }
+
+    fn check_target(&mut self, redaction: &Redaction) -> Result<(), RedactError> {
+        let read = self.log.read(redaction.target, 1);
+        let found = read.map_err(|e| RedactError::InDoubt(self.stop(e)))?;
+        let Some(entry) = found.first().filter(|entry| entry.hash() == redaction.hash) else {
+            return Err(RedactError::Refused("there is no entry with the target's seq and hash"));
+        };
+        let Some(payload) = entry.payload() else { return Ok(()) };
+        let Ok(envelope) = Envelope::read(payload) else { return Ok(()) };
+        if envelope.is_reserved() {
+            return Err(RedactError::Refused("what holds the ledger together is never redacted"));
+        }
+        if envelope.source() != redaction.source || envelope.id() != redaction.id {
+            return Err(RedactError::Refused("the target has another source or id"));
+        }
+        Ok(())
+    }
+
+    /// Gives the events of a submission their places, unless one of them conflicts.
+    fn stage(
+        &mut self,
+        batch: &mut Batch,
+        submission: Submission,
+        now_us: u64,
+    ) -> Result<Outcome, LogError> {
+        let mut plans = Vec::with_capacity(submission.drafts().len());
+        let mut own = Keys::default();
+        for (index, draft) in submission.drafts().iter().enumerate() {
+            let plan = match own.get(&draft.key()).copied() {
+                Some(first) if same_as(submission.drafts().get(first), draft) => Plan::Own(first),
+                Some(_) => return Ok(Outcome::Conflict { index, seq: None }),
+                None => match self.look_up(batch, draft)? {
+                    Found::Nothing => Plan::New,
+                    Found::Same(receipt) => Plan::Known(receipt),
+                    Found::Other(seq) => return Ok(Outcome::Conflict { index, seq: Some(seq) }),
+                },
+            };
+            own.entry(draft.key()).or_insert(index);
+            plans.push(plan);
+        }
+        let mut receipts: Vec<Receipt> = Vec::with_capacity(plans.len());
+        for (plan, draft) in plans.into_iter().zip(submission.into_drafts()) {
+            receipts.push(match plan {
+                Plan::New => batch.push(draft, now_us),
+                Plan::Known(receipt) => receipt,
+                Plan::Own(first) => {
+                    let first = receipts.get(first).copied();
+                    Receipt { duplicate: true, ..first.expect("it stands before this one") }
+                }
+            });
+        }
+        Ok(Outcome::Recorded(receipts))
+    }
+
+    /// Whether a draft's id is staged or recorded, and by the same event.
+    fn look_up(&mut self, batch: &Batch, draft: &Draft) -> Result<Found, LogError> {
+        if let Some(entry) = batch.find(draft.key()) {
+            return Ok(compare(entry, draft));
+        }
+        let Some(seq) = self.index.find(draft.key(), &*self.log)? else {
+            return Ok(Found::Nothing);
+        };
+        let stored = self.log.read(seq, 1)?;
+        Ok(stored.first().map_or(Found::Nothing, |entry| compare(entry, draft)))
+    }
+
+    /// Stores what is staged as one commit, and starts another.
+    fn store(&mut self, batch: &mut Batch) -> Result<(), InDoubt> {
+        if batch.entries.is_empty() {
+            return Ok(());
+        }
+        // This is the moment of commitment. If it fails we do not know on which side of the moment
+        // we are, so we stop rather than guess.
+        self.log.append(&batch.entries).map_err(|e| self.stop(e))?;
+
+        // A crash from here on costs nothing: opening reads the same head back, and the index is
+        // derived from the log.
+        for (key, seq) in batch.keys() {
+            self.index.insert(key, seq);
+        }
+        self.index.advance(batch.head);
+        self.published.publish(batch.head);
+        if let Some(call) = &self.on_publish {
+            call(batch.head);
+        }
+        *batch = Batch::after(batch.head);
+        Ok(())
+    }
+
+    fn stop(&mut self, e: LogError) -> InDoubt {
+        self.in_doubt = true;
+        InDoubt(Some(e))
+    }
+}
+
+type Keys = HashMap<Key, usize, BuildHasherDefault<KeyHasher>>;
+
+/// Entries that will be one commit.
+struct Batch {
+    entries: Vec<Entry>,
+    /// Which entry has which key.
+    keys: Keys,
+    /// After the last of them.
+    head: Head,
+    /// Bytes of all payloads.
+    size: usize,
+}
+
+impl Batch {
+    fn after(head: Head) -> Batch {
+        Batch { entries: Vec::new(), keys: Keys::default(), head, size: 0 }
+    }
+
+    fn has_room(&self, submission: &Submission) -> bool {
+        self.entries.len() + submission.drafts().len() <= BATCH_LEN_MAX
+            && self.size + submission.size() <= BATCH_SIZE_MAX
+    }
+
+    fn find(&self, key: Key) -> Option<&Entry> {
+        self.entries.get(*self.keys.get(&key)?)
+    }
+
+    fn push(&mut self, draft: Draft, now_us: u64) -> Receipt {
+        self.size += draft.payload().len();
+        self.keys.insert(draft.key(), self.entries.len());
+        let entry = self.head.seal(draft, now_us);
+        self.head = self.head.accept(&entry).expect("a sealed entry follows its head");
+        let receipt = receipt(&entry, false);
+        self.entries.push(entry);
+        receipt
+    }
+
+    /// The ids that these entries make known.
+    fn keys(&self) -> impl Iterator<Item = (Key, Seq)> {
+        let seq = |at: &usize| self.entries.get(*at).map(Entry::seq);
+        let own = self.keys.iter().filter_map(move |(key, at)| Some((*key, seq(at)?)));
+        own.chain(self.entries.iter().filter_map(|entry| redacted_key(&entry.mark())))
+    }
+}
+
+/// What becomes of one draft.
+enum Plan {
+    New,
+    Known(Receipt),
+    /// The same as this draft of the same submission.
+    Own(usize),
+}
+
+/// What is known under a draft's id.
+enum Found {
+    Nothing,
+    Same(Receipt),
+    Other(Seq),
+}
+
+fn compare(entry: &Entry, draft: &Draft) -> Found {
+    let same = match entry.payload() {
+        // What was erased cannot be compared, and must not be stored again.
+        None => true,
+        Some(payload) => payload == draft.payload() || same_event(payload, draft.payload()),
+    };
+    if same { Found::Same(receipt(entry, true)) } else { Found::Other(entry.seq()) }
+}
+
+fn same_as(first: Option<&Draft>, second: &Draft) -> bool {
+    first.is_some_and(|first| same_event(first.payload(), second.payload()))
+}
+
+fn receipt(entry: &Entry, duplicate: bool) -> Receipt {
+    Receipt {
+        seq: entry.seq(),
+        hash: entry.hash(),
+        recorded_at_us: entry.recorded_at_us(),
+        duplicate,
+        redacted: entry.payload().is_none(),
+    }
+}
+
+/// Sees the writer's durable head. It is a level and not an event, so none can be missed.
+#[derive(Clone, Debug)]
+pub struct Follower {
+    shared: Arc<(Mutex<Head>, Condvar)>,
+}
+
+impl Follower {
+    fn new(head: Head) -> Follower {
+        Follower { shared: Arc::new((Mutex::new(head), Condvar::new())) }
+    }
+
+    /// The head now.
+    pub fn head(&self) -> Head {
+        *self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the entry at `next` is recorded, or `timeout` has passed; returns the head then.
+    pub fn wait_for(&self, next: Seq, timeout: Duration) -> Head {
+        let (head, moved) = &*self.shared;
+        let head = head.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = moved.wait_timeout_while(head, timeout, |head| head.next <= next);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn publish(&self, head: Head) {
+        *self.shared.0.lock().unwrap_or_else(PoisonError::into_inner) = head;
+        self.shared.1.notify_all();
+    }
+}

@@ -1,0 +1,129 @@
+//! What every log must do. A new log is one more line in `logs`.
+
+use std::sync::Arc;
+
+use ledger::{Entry, Head, Log, MemoryLog, SegmentLog, Seq, log::faulty::FaultyLog, verify};
+use tempfile::TempDir;
+
+use crate::story::{chain, entry, strict};
+
+#[test]
+fn an_empty_log_starts_at_genesis() {
+    for Logs { name, log, .. } in logs() {
+        assert_eq!(log.head(), Head::GENESIS, "{name}");
+        assert_eq!(log.read(Seq(0), 10).unwrap(), [], "{name}");
+        assert_eq!(log.headers(Seq(0), 10).unwrap(), [], "{name}");
+        log.append(&[]).unwrap();
+        assert_eq!(log.head(), Head::GENESIS, "{name}");
+    }
+}
+
+#[test]
+fn reads_return_what_was_appended_in_order() {
+    let entries = chain(300);
+    for Logs { name, log, .. } in logs() {
+        log.append(&entries[..1]).unwrap();
+        log.append(&entries[1..40]).unwrap();
+        for commit in entries[40..].chunks(7) {
+            log.append(commit).unwrap();
+        }
+        let last = &entries[299];
+        let head =
+            Head { next: Seq(300), hash: last.hash(), recorded_at_us: last.recorded_at_us() };
+        assert_eq!(log.head(), head, "{name}");
+        for (from, limit, expected) in [
+            (0, 300, &entries[..]),
+            (0, 2, &entries[..2]),
+            (39, 3, &entries[39..42]),
+            (255, 2, &entries[255..257]),
+            (299, 10, &entries[299..]),
+            (17, usize::MAX, &entries[17..]),
+            (300, 10, &[]),
+            (u64::MAX, 10, &[]),
+            (0, 0, &[]),
+        ] {
+            let read = log.read(Seq(from), limit).unwrap();
+            assert_eq!(read, expected, "{name} {from} {limit}");
+            let headers: Vec<_> = expected.iter().map(|entry| *entry.header()).collect();
+            assert_eq!(log.headers(Seq(from), limit).unwrap(), headers, "{name} {from} {limit}");
+        }
+        assert!(verify(&*log, &strict()).unwrap().is_good(), "{name}");
+    }
+}
+
+#[test]
+fn an_erased_payload_is_gone_and_its_header_and_the_chain_stay() {
+    let entries = chain(60);
+    for Logs { name, log, .. } in logs() {
+        entries.chunks(8).for_each(|commit| log.append(commit).unwrap());
+        // One in the first segment, one in a later one, one in the last commit; one of them twice.
+        for target in [3, 30, 59, 3] {
+            log.erase(Seq(target)).unwrap();
+        }
+        let mut expected = entries.clone();
+        for target in [3, 30, 59] {
+            expected[target] = Entry::stored(*entries[target].header(), None);
+        }
+        assert_eq!(log.read(Seq(0), 100).unwrap(), expected, "{name}");
+        assert_eq!(entry(&*log, 30).hash(), entries[30].hash(), "{name}");
+        // Past the end there is nothing to erase.
+        log.erase(Seq(60)).unwrap();
+    }
+}
+
+#[test]
+fn the_log_goes_on_after_an_erasure_of_its_last_entry() {
+    let entries = chain(10);
+    for Logs { name, log, .. } in logs() {
+        log.append(&entries[..5]).unwrap();
+        log.erase(Seq(4)).unwrap();
+        log.append(&entries[5..]).unwrap();
+        assert_eq!(log.read(Seq(5), 10).unwrap(), entries[5..], "{name}");
+        assert_eq!(log.head().hash, entries[9].hash(), "{name}");
+    }
+}
+
+#[test]
+fn readers_beside_a_writer_see_whole_commits() {
+    let entries = chain(400);
+    for Logs { name, log, .. } in logs() {
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut seen = 0;
+                while seen < 400 {
+                    seen = log.head().next.0;
+                    assert_eq!(seen % 4, 0, "{name}: a part of a commit is seen");
+                    let last = usize::try_from(seen).unwrap();
+                    let from = last.saturating_sub(9);
+                    let read = log.read(Seq(from as u64), 9).unwrap();
+                    assert_eq!(read[..last - from], entries[from..last], "{name}");
+                }
+            });
+            entries.chunks(4).for_each(|commit| log.append(commit).unwrap());
+            reader.join().unwrap();
+        });
+    }
+}
+
+struct Logs {
+    name: &'static str,
+    log: Arc<dyn Log>,
+    _dir: TempDir,
+}
+
+fn logs() -> Vec<Logs> {
+    let segments = |name, segment_size| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let log = Arc::new(SegmentLog::create_with_segment_size(path, segment_size).unwrap());
+        Logs { name, log, _dir: dir }
+    };
+    let dir = || tempfile::tempdir().unwrap();
+    vec![
+        Logs { name: "memory", log: Arc::new(MemoryLog::default()), _dir: dir() },
+        Logs { name: "faulty, without a fault", log: Arc::new(FaultyLog::default()), _dir: dir() },
+        segments("segments", ledger::log::segments::SEGMENT_SIZE),
+        segments("many segments", 2_000),
+        segments("a segment for each commit", 1),
+    ]
+}
