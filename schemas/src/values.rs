@@ -18,7 +18,7 @@ pub use time::{Duration, Occurrence, Precision, Window};
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 
 use crate::id::Decimal;
 
@@ -30,6 +30,23 @@ where
     D: Deserializer<'de>,
 {
     T::deserialize(deserializer).map(Some)
+}
+
+/// Reads records by the names of their members only. serde's records would also be read from an
+/// array, by position: a second spelling, which the schemas do not know.
+pub(crate) struct Named<D>(pub(crate) D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Named<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
 }
 
 /// Declares plain records whose members are required (`req`), optional (`opt`) or lists that may
@@ -62,8 +79,20 @@ macro_rules! record {
         $($doc)*
         #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize,
             schemars::JsonSchema)]
-        #[serde(deny_unknown_fields)]
+        #[serde(deny_unknown_fields, remote = "Self")]
         pub struct $name { $($done)* }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $name::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $name::deserialize($crate::values::Named(from))
+            }
+        }
     };
 }
 pub(crate) use record;
