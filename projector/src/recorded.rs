@@ -1,0 +1,265 @@
+//! One event as the log holds it, and which events an answer rests on.
+//!
+//! A rollout folds in the order of what happened, not of what was written: by `time`, else by when
+//! it was recorded, then by seq. Two clocks select: what was *known* at a moment, corrections
+//! included, and what had *happened* by a moment, by the corrected time.
+
+use std::{collections::HashMap, fmt};
+
+use schemas::{
+    Envelope, Event, RolloutId,
+    id::Instant,
+    values::{AnyObject, Basis, Target},
+};
+use serde::{Serialize, Serializer};
+
+/// A moment in Unix microseconds; written as RFC 3339 in UTC with six digits of a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(pub i64);
+
+/// What could be read of a payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    Known(Event),
+    /// Of a type from the future, or not what its type promises. Skipped and counted.
+    Unknown {
+        type_name: String,
+    },
+    /// The payload was erased; the header alone is left.
+    Redacted,
+}
+
+/// What later events say about an event. Nothing is edited: the event itself stays as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Amendments {
+    /// Seqs of the corrections that stand, oldest first; the newest gives the value.
+    pub corrected_by: Vec<u64>,
+    /// What was recorded first, when a correction replaced it.
+    pub first: Option<Event>,
+    /// The event that withdrew this one.
+    pub withdrawn_by: Option<u64>,
+    /// Seqs of the confirmations.
+    pub confirmed_by: Vec<u64>,
+    /// Seqs of the observations that restate this one.
+    pub restated_by: Vec<u64>,
+    /// The event that erased this one's payload.
+    pub redacted_by: Option<u64>,
+}
+
+/// One entry of the log with its payload read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    pub seq: u64,
+    /// The entry's hash, 64 hexadecimal digits.
+    pub hash: String,
+    /// When the writer stamped it, Unix microseconds.
+    pub recorded_at_us: i64,
+    /// The sender's id; empty when the payload is erased or unreadable.
+    pub id: String,
+    pub source: String,
+    pub subject: Option<RolloutId>,
+    /// The earliest moment at which it happened, Unix microseconds, if the sender knew.
+    pub time: Option<i64>,
+    pub authtype: Option<String>,
+    pub authid: Option<String>,
+    pub recordedvia: Option<String>,
+    pub event: Read,
+    /// Empty until [`resolve`] has looked at the other events.
+    pub amended: Amendments,
+}
+
+impl Recorded {
+    /// Reads an entry's payload; `None` is an erased one. Never fails: what cannot be read is
+    /// [`Read::Unknown`], because a view must not stop at an event that it is too old for.
+    pub fn read(seq: u64, hash: &str, recorded_at_us: i64, payload: Option<&[u8]>) -> Recorded {
+        let mut recorded = Recorded {
+            seq,
+            hash: hash.to_owned(),
+            recorded_at_us,
+            id: String::new(),
+            source: String::new(),
+            subject: None,
+            time: None,
+            authtype: None,
+            authid: None,
+            recordedvia: None,
+            event: Read::Redacted,
+            amended: Amendments::default(),
+        };
+        let Some(payload) = payload else { return recorded };
+        let Ok(envelope) = Envelope::read(payload) else {
+            recorded.event = Read::Unknown { type_name: String::new() };
+            return recorded;
+        };
+        recorded.event = match envelope.event() {
+            Ok(event) => Read::Known(event),
+            Err(_) => Read::Unknown { type_name: envelope.type_name.to_string() },
+        };
+        recorded.id = envelope.id.into_owned();
+        recorded.source = envelope.source.into_owned();
+        recorded.subject = envelope.subject;
+        recorded.time = envelope.time.as_ref().map(Instant::micros);
+        recorded.authtype = envelope.authtype;
+        recorded.authid = envelope.authid;
+        recorded.recordedvia = envelope.recordedvia;
+        recorded
+    }
+
+    /// The event, if this binary knows its type and its payload is there.
+    pub fn known(&self) -> Option<&Event> {
+        match &self.event {
+            Read::Known(event) => Some(event),
+            Read::Unknown { .. } | Read::Redacted => None,
+        }
+    }
+
+    /// Where it stands in the order of what happened.
+    pub fn order_key(&self) -> (i64, u64) {
+        (self.time.unwrap_or(self.recorded_at_us), self.seq)
+    }
+
+    /// When it happened; `None` when nobody knows. What was observed or reported without a time
+    /// happened when it was recorded, and so did the declaration of a plan.
+    pub fn happened(&self) -> Option<Moment> {
+        if let Some(time) = self.time {
+            return Some(Moment(time));
+        }
+        let event = self.known()?;
+        let common = event.common();
+        let at_once = matches!(common.basis, Basis::Observed | Basis::Reported) || declares(event);
+        (at_once && common.occurrence.is_none()).then_some(Moment(self.recorded_at_us))
+    }
+
+    /// Whether it had happened by then. An event of unknown time had, once the latest moment at
+    /// which it can have happened has passed.
+    fn happened_by(&self, as_of: i64) -> bool {
+        let latest = || self.known()?.common().occurrence?.latest.as_ref().map(Instant::micros);
+        self.happened().map(|at| at.0).or_else(latest).is_some_and(|at| at <= as_of)
+    }
+}
+
+/// Whether the event declares what a plan says. The plan's own words have no other moment than
+/// the one at which the ledger learned them.
+fn declares(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::PlanImported(_)
+            | Event::PlanRevised(_)
+            | Event::ReleaseDefined(_)
+            | Event::FlagRegistered(_)
+            | Event::StagePlanned(_)
+            | Event::StageReplanned(_)
+            | Event::CriterionSet(_)
+            | Event::MetricDefined(_)
+            | Event::MetricRedefined(_)
+            | Event::RollbackPlanned(_)
+            | Event::CleanupPlanned(_)
+    )
+}
+
+/// The events that an answer rests on, corrected, in the order in which they happened.
+///
+/// `known_at` first leaves out what had not been recorded by then, corrections and withdrawals
+/// included; `as_of` then leaves out what had not happened by then. Both in Unix microseconds.
+pub fn select(events: &[Recorded], as_of: Option<i64>, known_at: Option<i64>) -> Vec<Recorded> {
+    let known = events.iter().filter(|e| known_at.is_none_or(|at| e.recorded_at_us <= at));
+    let mut chosen = resolve(known);
+    chosen.retain(|e| as_of.is_none_or(|at| e.happened_by(at)));
+    chosen
+}
+
+/// Gives every event what later ones say about it, and sorts by what happened when.
+///
+/// An amendment binds only when it names seq *and* hash of an earlier event. One that is itself
+/// withdrawn binds nothing; one that is itself corrected binds as corrected.
+pub fn resolve<'a>(events: impl Iterator<Item = &'a Recorded>) -> Vec<Recorded> {
+    let mut events: Vec<Recorded> = events.cloned().collect();
+    events.sort_by_key(|e| e.seq);
+    events.dedup_by_key(|e| e.seq);
+    let places: HashMap<u64, usize> =
+        events.iter().enumerate().map(|(place, e)| (e.seq, place)).collect();
+    // From the newest to the oldest: whatever amends an amendment has then been dealt with.
+    for place in (0..events.len()).rev() {
+        let Some(amendment) = events.get(place) else { continue };
+        if amendment.amended.withdrawn_by.is_some() {
+            continue;
+        }
+        let (by, event) = (amendment.seq, amendment.known().cloned());
+        let Some((target, amend)) = event.and_then(amendment_of) else { continue };
+        let earlier = places.get(&target.seq).filter(|&&at| at < place);
+        let target_event = earlier.and_then(|&at| events.get_mut(at));
+        if let Some(found) = target_event.filter(|e| e.hash == target.hash.as_str()) {
+            found.amend(by, amend);
+        }
+    }
+    events.sort_by_key(Recorded::order_key);
+    events
+}
+
+enum Amend {
+    Correct(AnyObject),
+    Withdraw,
+    Confirm,
+    Restate,
+    Redact,
+}
+
+fn amendment_of(event: Event) -> Option<(Target, Amend)> {
+    match event {
+        Event::EventCorrected(e) => Some((e.target, Amend::Correct(e.replacement))),
+        Event::EventWithdrawn(e) => Some((e.target, Amend::Withdraw)),
+        Event::ValueConfirmed(e) => Some((e.target, Amend::Confirm)),
+        Event::EventRedacted(e) => Some((e.target, Amend::Redact)),
+        Event::MetricObserved(e) => e.restates.map(|target| (target, Amend::Restate)),
+        _ => None,
+    }
+}
+
+impl Recorded {
+    /// Takes one amendment in. The newest comes first, so lists grow at the front, and the first
+    /// correction to arrive is the one that gives the value.
+    fn amend(&mut self, by: u64, amend: Amend) {
+        match amend {
+            Amend::Correct(replacement) => self.correct(by, replacement),
+            Amend::Withdraw => self.amended.withdrawn_by = Some(by),
+            Amend::Confirm => self.amended.confirmed_by.insert(0, by),
+            Amend::Restate => self.amended.restated_by.insert(0, by),
+            Amend::Redact => self.amended.redacted_by = Some(by),
+        }
+    }
+
+    fn correct(&mut self, by: u64, replacement: AnyObject) {
+        let Some(event) = self.known().cloned() else { return };
+        // A replacement that is not of the target's type corrects nothing; it stays visible as an
+        // event of its own.
+        let Some(corrected) = decode_as(&event, &replacement) else { return };
+        if self.amended.corrected_by.is_empty() {
+            if let Some(occurrence) = corrected.common().occurrence {
+                self.time = occurrence.earliest.as_ref().map(Instant::micros);
+            }
+            self.event = Read::Known(corrected);
+            self.amended.first = Some(event);
+        }
+        self.amended.corrected_by.insert(0, by);
+    }
+}
+
+fn decode_as(event: &Event, replacement: &AnyObject) -> Option<Event> {
+    let raw = serde_json::value::to_raw_value(replacement).ok()?;
+    Event::decode(event.type_name(), &raw).ok()
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match Instant::from_micros(self.0) {
+            Ok(instant) => f.write_str(instant.as_str()),
+            Err(_) => write!(f, "{} microseconds since 1970", self.0),
+        }
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

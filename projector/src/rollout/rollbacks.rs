@@ -1,0 +1,123 @@
+//! Rollbacks: what the plan promises, and what was done when.
+
+use schemas::{
+    Event, StageKey,
+    event::{
+        measurement::Severity,
+        rollback::{
+            RollbackCompleted, RollbackPlanned, RollbackStarted, RollbackStepCompleted,
+            RolloutResumed, StepKind,
+        },
+    },
+};
+use serde::Serialize;
+
+use super::{Fact, Provenance};
+use crate::recorded::Moment;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rollbacks {
+    /// The plan's lists of steps, oldest first. A plan may have one for each severity.
+    pub planned: Vec<Fact<RollbackPlanned>>,
+    pub actual: Vec<Rollback>,
+    /// Steps, ends and resumptions that no recorded rollback precedes.
+    pub stray: Stray,
+}
+
+/// One rollback. Percentages fall and rise again, and it may be partial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rollback {
+    pub started: Fact<RollbackStarted>,
+    /// The stage and attempt that it began in.
+    pub stage: Option<StageKey>,
+    pub attempt: Option<u64>,
+    pub steps: Vec<Step>,
+    pub completed: Option<Fact<RollbackCompleted>>,
+    pub resumed: Option<Fact<RolloutResumed>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    #[serde(flatten)]
+    pub fact: Fact<RollbackStepCompleted>,
+    /// Microseconds from the trigger; absent when either moment is unknown.
+    pub after_us: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stray {
+    pub steps: Vec<Fact<RollbackStepCompleted>>,
+    pub completed: Vec<Fact<RollbackCompleted>>,
+    pub resumed: Vec<Fact<RolloutResumed>>,
+}
+
+impl Rollbacks {
+    pub(super) fn apply(
+        &mut self,
+        event: &Event,
+        from: &Provenance,
+        at: (Option<StageKey>, Option<u64>),
+    ) {
+        match event {
+            Event::RollbackPlanned(e) => self.planned.push(Fact::new(e, from)),
+            Event::RollbackStarted(e) => self.actual.push(Rollback {
+                started: Fact::new(e, from),
+                stage: at.0,
+                attempt: at.1,
+                steps: vec![],
+                completed: None,
+                resumed: None,
+            }),
+            Event::RollbackStepCompleted(e) => {
+                let fact = Fact::new(e, from);
+                match self.actual.last_mut() {
+                    Some(rollback) => rollback.step(fact),
+                    None => self.stray.steps.push(fact),
+                }
+            }
+            Event::RollbackCompleted(e) => {
+                let fact = Fact::new(e, from);
+                match self.actual.last_mut().filter(|r| r.completed.is_none()) {
+                    Some(rollback) => rollback.completed = Some(fact),
+                    None => self.stray.completed.push(fact),
+                }
+            }
+            Event::RolloutResumed(e) => {
+                let fact = Fact::new(e, from);
+                match self.actual.last_mut().filter(|r| r.resumed.is_none()) {
+                    Some(rollback) => rollback.resumed = Some(fact),
+                    None => self.stray.resumed.push(fact),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The plan's list for a rollback of some severity: its own list if the plan has one, else the
+    /// list for any severity. Of several revisions the newest.
+    pub fn list_for(&self, severity: Option<Severity>) -> Option<&Fact<RollbackPlanned>> {
+        let newest = |wanted| self.planned.iter().rev().find(move |p| p.value.severity == wanted);
+        severity.and_then(|s| newest(Some(s))).or_else(|| newest(None))
+    }
+}
+
+impl Rollback {
+    /// What set it off: durations run from here.
+    pub fn triggered_at(&self) -> Option<Moment> {
+        self.started.time()
+    }
+
+    pub fn steps_of(&self, kind: StepKind) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(move |s| s.fact.value.kind == kind)
+    }
+
+    /// Microseconds from the trigger to a moment.
+    pub fn after_us(&self, at: Option<Moment>) -> Option<i64> {
+        Some(at?.0 - self.triggered_at()?.0)
+    }
+
+    fn step(&mut self, fact: Fact<RollbackStepCompleted>) {
+        let after_us = self.after_us(fact.time());
+        self.steps.push(Step { fact, after_us });
+    }
+}
