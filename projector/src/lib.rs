@@ -1,6 +1,9 @@
 //! Answers, folded from the ledger, disposable.
 
+pub mod checkpoints;
 pub mod codec;
 pub mod flag_state;
 pub mod index;
+pub mod recorded;
+pub mod rollout;
 pub mod store;

@@ -28,6 +28,9 @@ pub struct Rollbacks {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rollback {
     pub started: Fact<RollbackStarted>,
+    /// When what set it off happened: durations run from here. Its own start when it names no
+    /// event that set it off.
+    pub triggered_at: Option<Moment>,
     /// The stage and attempt that it began in.
     pub stage: Option<StageKey>,
     pub attempt: Option<u64>,
@@ -57,11 +60,13 @@ impl Rollbacks {
         event: &Event,
         from: &Provenance,
         at: (Option<StageKey>, Option<u64>),
+        trigger: Option<Moment>,
     ) {
         match event {
             Event::RollbackPlanned(e) => self.planned.push(Fact::new(e, from)),
             Event::RollbackStarted(e) => self.actual.push(Rollback {
                 started: Fact::new(e, from),
+                triggered_at: trigger.or(from.time),
                 stage: at.0,
                 attempt: at.1,
                 steps: vec![],
@@ -69,21 +74,21 @@ impl Rollbacks {
                 resumed: None,
             }),
             Event::RollbackStepCompleted(e) => {
-                let fact = Fact::new(e, from);
+                let fact = Fact::<RollbackStepCompleted>::new(e, from);
                 match self.actual.last_mut() {
                     Some(rollback) => rollback.step(fact),
                     None => self.stray.steps.push(fact),
                 }
             }
             Event::RollbackCompleted(e) => {
-                let fact = Fact::new(e, from);
+                let fact = Fact::<RollbackCompleted>::new(e, from);
                 match self.actual.last_mut().filter(|r| r.completed.is_none()) {
                     Some(rollback) => rollback.completed = Some(fact),
                     None => self.stray.completed.push(fact),
                 }
             }
             Event::RolloutResumed(e) => {
-                let fact = Fact::new(e, from);
+                let fact = Fact::<RolloutResumed>::new(e, from);
                 match self.actual.last_mut().filter(|r| r.resumed.is_none()) {
                     Some(rollback) => rollback.resumed = Some(fact),
                     None => self.stray.resumed.push(fact),
@@ -102,18 +107,13 @@ impl Rollbacks {
 }
 
 impl Rollback {
-    /// What set it off: durations run from here.
-    pub fn triggered_at(&self) -> Option<Moment> {
-        self.started.time()
-    }
-
     pub fn steps_of(&self, kind: StepKind) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(move |s| s.fact.value.kind == kind)
     }
 
     /// Microseconds from the trigger to a moment.
     pub fn after_us(&self, at: Option<Moment>) -> Option<i64> {
-        Some(at?.0 - self.triggered_at()?.0)
+        Some(at?.0 - self.triggered_at?.0)
     }
 
     fn step(&mut self, fact: Fact<RollbackStepCompleted>) {

@@ -62,7 +62,7 @@ pub struct Attempt {
     pub ended: Vec<Ended>,
     pub results: Vec<Fact<StageResultsRecorded>>,
     /// Seqs of the rollbacks that began in it.
-    pub rollbacks: Vec<u64>,
+    pub rollback_seqs: Vec<u64>,
     /// Whether only its results say that it ran: nobody recorded a start.
     pub inferred_ran: bool,
 }
@@ -135,7 +135,7 @@ impl Stages {
 
     /// The rollback that began while an attempt ran belongs to it.
     pub(super) fn rolled_back(&mut self, key: &StageKey, attempt: Option<u64>, seq: u64) {
-        self.stage(key).attempt(attempt).rollbacks.push(seq);
+        self.stage(key).attempt(attempt).rollback_seqs.push(seq);
         self.infer();
     }
 
@@ -259,7 +259,7 @@ impl Attempt {
             holds: vec![],
             ended: vec![],
             results: vec![],
-            rollbacks: vec![],
+            rollback_seqs: vec![],
             inferred_ran: false,
         }
     }

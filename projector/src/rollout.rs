@@ -1,0 +1,129 @@
+//! The state of one rollout: the one fold that every answer about it reads.
+//!
+//! [`Rollout::fold`] takes events as [`select`](crate::recorded::select) gives them, corrected and
+//! in the order in which they happened. It never fails and never refuses: facts come as they are,
+//! and whether they follow the plan is judged elsewhere.
+
+pub mod current;
+pub mod decisions;
+pub mod exposure;
+mod fact;
+pub mod flags;
+#[cfg(test)]
+pub(crate) mod given;
+pub mod measurements;
+pub mod outcome;
+pub mod plan;
+pub mod rollbacks;
+pub mod stages;
+#[cfg(test)]
+mod tests;
+
+pub use current::{Current, Move, MoveKind, Status};
+pub use fact::{Fact, Provenance};
+pub use flags::{Flag, FlagMove};
+pub use measurements::{Bug, BugState};
+pub use plan::Revision;
+pub use rollbacks::Rollback;
+pub use stages::{Attempt, Stage, StagePlan, Stages};
+
+use std::collections::BTreeMap;
+
+use schemas::{Event, RolloutId};
+use serde::Serialize;
+
+use crate::recorded::{Moment, Read, Recorded, select};
+
+/// Everything that is known of one rollout.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rollout {
+    pub id: Option<RolloutId>,
+    pub plan: plan::Plan,
+    pub flags: flags::Flags,
+    pub stages: Stages,
+    #[serde(flatten)]
+    pub decisions: decisions::Decisions,
+    #[serde(flatten)]
+    pub measurements: measurements::Measurements,
+    pub rollbacks: rollbacks::Rollbacks,
+    #[serde(flatten)]
+    pub outcome: outcome::Outcome,
+    /// Every move of the rollout as a whole, in order.
+    pub moves: Vec<Move>,
+    /// Seqs of events that were withdrawn; they count for nothing here and stay in the time line.
+    pub withdrawn: Vec<u64>,
+    /// Seqs of events whose payload was erased.
+    pub redacted: Vec<u64>,
+    /// Seqs of events that this binary cannot read: the answer may lack what they say.
+    pub unread_events: Vec<u64>,
+    /// The newest event that was applied.
+    pub seq: Option<u64>,
+    /// When each event happened, for durations that run from another event.
+    #[serde(skip)]
+    times: BTreeMap<u64, Moment>,
+}
+
+impl Rollout {
+    /// The state after events in any order. Corrects, withdraws and sorts them first.
+    pub fn fold<'a>(events: impl IntoIterator<Item = &'a Recorded>) -> Rollout {
+        let events: Vec<Recorded> = events.into_iter().cloned().collect();
+        Rollout::at(&events, None, None)
+    }
+
+    /// The state by what had happened by `as_of` and was known at `known_at`, both in Unix
+    /// microseconds. The events may come in any order.
+    pub fn at(events: &[Recorded], as_of: Option<i64>, known_at: Option<i64>) -> Rollout {
+        let mut rollout = Rollout::default();
+        for event in &select(events, as_of, known_at) {
+            rollout.apply(event);
+        }
+        rollout
+    }
+
+    /// Takes in one event, resolved and in its turn, as [`select`] gives them.
+    pub fn apply(&mut self, recorded: &Recorded) {
+        self.seq = self.seq.max(Some(recorded.seq));
+        if self.id.is_none() {
+            self.id.clone_from(&recorded.subject);
+        }
+        if recorded.amended.withdrawn_by.is_some() {
+            self.withdrawn.push(recorded.seq);
+            return;
+        }
+        match &recorded.event {
+            Read::Redacted => self.redacted.push(recorded.seq),
+            Read::Unknown { .. } => self.unread_events.push(recorded.seq),
+            Read::Known(event) => {
+                let Some(from) = Provenance::of(recorded) else { return };
+                self.take(event, &from);
+            }
+        }
+    }
+
+    fn take(&mut self, event: &Event, from: &Provenance) {
+        self.plan.apply(event, from);
+        self.flags.apply(event, from);
+        self.stages.apply(event, from);
+        self.decisions.apply(event, from);
+        self.measurements.apply(event, from);
+        self.outcome.apply(event, from);
+        if let Some(step) = Move::of(event, from, self) {
+            if let (MoveKind::RollbackStarted, Some(stage)) = (step.kind, &step.stage) {
+                self.stages.rolled_back(stage, step.attempt, from.seq);
+            }
+            self.moves.push(step);
+        }
+        let at = self.moves.last().map(|m| (m.stage.clone(), m.attempt)).unwrap_or_default();
+        let trigger = self.trigger(event);
+        self.rollbacks.apply(event, from, at, trigger);
+        if let Some(time) = from.time {
+            self.times.insert(from.seq, time);
+        }
+    }
+
+    /// When what set a rollback off happened, if the rollback names it.
+    fn trigger(&self, event: &Event) -> Option<Moment> {
+        let Event::RollbackStarted(e) = event else { return None };
+        e.triggered_by.iter().filter_map(|seq| self.times.get(seq)).min().copied()
+    }
+}

@@ -1,0 +1,74 @@
+//! What came of it: launches, snapshots, feedback, questions, clean-up, notes.
+
+use schemas::{
+    Event,
+    event::{
+        change::NoteAdded,
+        outcome::{
+            CheckpointDue, CheckpointMissed, CheckpointRecorded, CleanupDone, CleanupDue,
+            CleanupPlanned, FeedbackNoted, OwnershipTransferred, QuestionAnswered, RolloutLaunched,
+        },
+    },
+};
+use serde::Serialize;
+
+use super::{Fact, Provenance, decisions::same_words};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// Every launch; the newest of known time anchors the checkpoints.
+    pub launches: Vec<Fact<RolloutLaunched>>,
+    /// Announcements that a checkpoint fell due. What is due is computed, not read from these.
+    pub announced: Vec<Fact<CheckpointDue>>,
+    pub snapshots: Vec<Fact<CheckpointRecorded>>,
+    /// Announcements that a checkpoint's grace ended without results.
+    pub missed: Vec<Fact<CheckpointMissed>>,
+    pub feedback: Vec<Fact<FeedbackNoted>>,
+    pub ownership: Vec<Fact<OwnershipTransferred>>,
+    pub answers: Vec<Fact<QuestionAnswered>>,
+    pub cleanup: Vec<Fact<CleanupPlanned>>,
+    pub cleanup_due: Vec<Fact<CleanupDue>>,
+    pub cleanup_done: Vec<Fact<CleanupDone>>,
+    pub notes: Vec<Fact<NoteAdded>>,
+}
+
+impl Outcome {
+    pub(super) fn apply(&mut self, event: &Event, from: &Provenance) {
+        match event {
+            Event::RolloutLaunched(e) => self.launches.push(Fact::new(e, from)),
+            Event::CheckpointDue(e) => self.announced.push(Fact::new(e, from)),
+            Event::CheckpointRecorded(e) => self.snapshots.push(Fact::new(e, from)),
+            Event::CheckpointMissed(e) => self.missed.push(Fact::new(e, from)),
+            Event::FeedbackNoted(e) => self.feedback.push(Fact::new(e, from)),
+            Event::OwnershipTransferred(e) => self.ownership.push(Fact::new(e, from)),
+            Event::QuestionAnswered(e) => self.answers.push(Fact::new(e, from)),
+            Event::CleanupPlanned(e) => self.cleanup.push(Fact::new(e, from)),
+            Event::CleanupDue(e) => self.cleanup_due.push(Fact::new(e, from)),
+            Event::CleanupDone(e) => self.cleanup_done.push(Fact::new(e, from)),
+            Event::NoteAdded(e) => self.notes.push(Fact::new(e, from)),
+            _ => {}
+        }
+    }
+
+    /// The launch that checkpoints count from. A launch of unknown time anchors nothing.
+    pub fn anchor(&self) -> Option<&Fact<RolloutLaunched>> {
+        self.launches.iter().rev().find(|launch| launch.time().is_some())
+    }
+
+    /// The newest answer to a question, by its words.
+    pub fn answer(&self, question: &str) -> Option<&Fact<QuestionAnswered>> {
+        self.answers.iter().rev().find(|a| same_words(&a.value.question, question))
+    }
+
+    /// Clean-up that was planned and not done: a flag or a ticket each.
+    pub fn open_cleanup(&self) -> impl Iterator<Item = &Fact<CleanupPlanned>> {
+        self.cleanup.iter().filter(|planned| {
+            let (flag, ticket) = (&planned.value.flag, &planned.value.ticket);
+            let done = |d: &Fact<CleanupDone>| {
+                (flag.is_some() && d.value.flag == *flag)
+                    || (ticket.is_some() && d.value.ticket == *ticket)
+            };
+            !self.cleanup_done.iter().any(done)
+        })
+    }
+}
