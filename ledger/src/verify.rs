@@ -48,7 +48,7 @@ impl Default for VerifyOptions {
 pub struct Report {
     /// How many entries hold, from the first on.
     pub entries: u64,
-    /// The end of what holds.
+    /// The end of the last whole commit that holds.
     pub head: Head,
     /// Every redaction in what holds, in order.
     pub redactions: Vec<RedactedEntry>,
@@ -145,7 +145,7 @@ impl Report {
             let missing = findings.first_missing();
             missing.or_else(|| first_cut_off(checks, head))
         });
-        let entries = first_bad.as_ref().map_or(head.next.0, |bad| bad.seq.0.min(head.next.0));
+        let entries = first_bad.as_ref().map_or(head.next.0, |bad| bad.seq.0);
         let gone = |seq: Seq| findings.erased.iter().any(|(erased, _)| *erased == seq);
         let redactions = findings.redactions.iter().map(|(by, redaction)| {
             let target = redaction.target;

@@ -27,8 +27,7 @@ use crate::{
 ///
 /// An `Err` is the system's: the files cannot be read. What is wrong with them is in the report.
 pub fn verify_dir(dir: &Path, options: &VerifyOptions) -> Result<Report, LogError> {
-    let names = files::segments(dir)?;
-    let floor = files::read_floor(dir)?;
+    let (floor, names) = files::floor_and_segments(dir)?;
     if names.is_empty() && floor == Floor::Absent {
         return Err(LogError::Missing(dir.to_path_buf()));
     }

@@ -1,7 +1,14 @@
 //! What the crate promises, seen from outside.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails should panic")]
 
+mod agreement;
+mod canonical;
+mod crash;
+mod forge;
+mod index;
 mod log_contract;
+mod opening;
 mod stability;
 mod story;
+mod tamper;
 mod writer;

@@ -50,7 +50,6 @@ pub(crate) fn chain(len: usize) -> Vec<Entry> {
 }
 
 /// Commits each group of drafts at once, through a writer.
-#[expect(dead_code, reason = "used by the next tests")]
 pub(crate) fn record(log: &std::sync::Arc<SegmentLog>, groups: Vec<Vec<Draft>>) {
     let mut writer = Writer::open(log.clone(), Index::in_memory()).unwrap();
     for (n, group) in (0..).zip(groups) {

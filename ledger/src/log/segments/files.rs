@@ -91,6 +91,19 @@ fn parse_floor(bytes: &[u8]) -> Option<Floor> {
     Some(Floor::At(Seq(seq.parse().ok()?), hash.parse().ok()?))
 }
 
+/// What `log/head` promises, and the segments that are there.
+///
+/// The floor is read first: read last, it could promise what a writer has appended since the files
+/// were listed, and a sound log would look cut off.
+pub(crate) fn floor_and_segments(dir: &Path) -> Result<(Floor, Vec<Seq>), LogError> {
+    let (floor, found) = (read_floor(dir)?, segments(dir)?);
+    if floor == Floor::Absent && found.len() > 1 {
+        // Perhaps the first floor was written in between: it is, before a second segment is.
+        return Ok((read_floor(dir)?, segments(dir)?));
+    }
+    Ok((floor, found))
+}
+
 /// Writes `log/head`, whole or not at all, and durable once this returns.
 pub(crate) fn write_floor(dir: &Path, seq: Seq, hash: Hash) -> Result<(), LogError> {
     replace(&dir.join(FLOOR), format!("{seq} {hash}\n").as_bytes())

@@ -170,8 +170,7 @@ struct Loaded {
 
 /// Reads a directory without changing it.
 fn load(dir: &Path) -> Result<Loaded, LogError> {
-    let names = files::segments(dir)?;
-    let floor = files::read_floor(dir)?;
+    let (floor, names) = files::floor_and_segments(dir)?;
     let Some((last, sealed_names)) = names.split_last() else {
         return Err(match floor {
             Floor::Absent => LogError::Missing(dir.to_path_buf()),

@@ -1,0 +1,99 @@
+"""Verifies a ledger's directory from docs/FORMAT.md alone, with none of the ledger's code.
+
+  python3 verify.py DIR [SEQ:HASH]    DIR holds log/; SEQ:HASH is an entry that you know from elsewhere
+
+Prints one JSON object. Exit 0: everything holds; 3: something was changed or lost; 2: wrong usage.
+The chain needs the package `blake3`; without it digests, places and checksums are checked, and the answer says so.
+"""
+import hashlib, json, pathlib, re, struct, sys, zlib
+try: from blake3 import blake3
+except ImportError: blake3 = None
+
+CONTEXT, PAYLOAD_MAX, INTEGER_MAX, TIME_MAX = "rollout-ledger 2026-11 entry v1", 512 * 1024, 2**53 - 1, 253_402_300_799_999_999
+class Bad(Exception): pass
+def number(b): return int.from_bytes(b, "big")
+def frame(b, at):  # (left, header, payload or None, end), or a word that says why there is none
+    if at + 88 > len(b): return "truncated"
+    size, flags, left = struct.unpack_from(">IBH", b, at)
+    end = at + 92 + size
+    if size > PAYLOAD_MAX: return "crc"
+    if end > len(b): return "truncated"
+    if zlib.crc32(b[at:end - 4]) != number(b[end - 4:end]): return "crc"
+    if flags > 1 or (flags == 1) != (size == 0) or b[at + 7] != 1: return "unknown"
+    return left, b[at + 7:at + 88], None if flags else b[at + 88:end - 4], end
+def later_commit(b, start, seq, parent):  # whether a commit follows the one in pieces that begins at `start`
+    last, at = None, start
+    if start + 88 <= len(b):
+        size, flags, left, version, found = struct.unpack_from(">IBHBQ", b, start)
+        if size <= PAYLOAD_MAX and flags <= 1 and (version, found) == (1, seq) and b[start + 24:start + 56] == parent: last = seq + left
+    while at + 92 <= len(b):
+        found = frame(b, at) if b[at + 7] == 1 else "none"
+        at += 1
+        if isinstance(found, str) or number(found[1][1:9]) < seq: continue
+        if last is None: last = number(found[1][1:9]) + found[0]
+        if number(found[1][1:9]) > last: return True
+        at = found[3]
+    return False
+def refuse(text): raise ValueError(text)
+def unique(pairs): return dict(pairs) if len(dict(pairs)) == len(pairs) else refuse("a name is repeated")
+def integer(text): return int(text) if abs(int(text)) <= INTEGER_MAX else refuse("beyond 2^53 - 1")
+def encode(v, depth=1):
+    if isinstance(v, (dict, list)) and depth > 64: refuse("nested too deep")
+    if isinstance(v, list): return "[" + ",".join(encode(x, depth + 1) for x in v) + "]"
+    if not isinstance(v, dict): return json.dumps(v, ensure_ascii=False)
+    return "{" + ",".join(encode(k) + ":" + encode(v[k], depth + 1) for k in sorted(v, key=lambda k: k.encode("utf-16-be"))) + "}"
+def event(payload):  # the event that a payload is, which must be canonical JSON
+    try:
+        v = json.loads(payload.decode(), object_pairs_hook=unique, parse_float=refuse, parse_constant=refuse, parse_int=integer)
+        if encode(v).encode() == payload and all(isinstance(v[k], str) for k in ("type", "source", "id")): return v
+    except (ValueError, KeyError, TypeError, RecursionError): pass
+    raise Bad("not_canonical")
+def target(data):  # what a redaction names, if it says all that it must
+    t = data.get("target") if isinstance(data, dict) and all(isinstance(data.get(k), str) for k in ("source", "id")) else None
+    return t if isinstance(t, dict) else {}
+
+def verify(directory, expected=None):
+    log = pathlib.Path(directory) / "log"
+    line = re.fullmatch(rb"([0-9]+) ([0-9a-f]{64})\n", (log / "head").read_bytes() if (log / "head").exists() else b"")
+    floor = (int(line[1]), line[2].decode()) if line else (-1, "")
+    known = [floor, expected or (-1, "")]
+    names = sorted(int(p.stem) for p in log.iterdir() if re.fullmatch(r"[0-9]{20}\.seg", p.name))
+    seq, parent, time, erased, redactions, torn, bad = 0, bytes(32), 0, [], [], None, None
+    try:
+        for name in names:
+            if name != seq: raise Bad("segment_missing")
+            b, at, left, whole = (log / f"{name:020}.seg").read_bytes(), 0, 0, (seq, parent, 0)
+            while at < len(b) or left:
+                found = frame(b, at)
+                if isinstance(found, str):  # a torn tail is the last commit, above the floor, and incomplete or unreadable
+                    if name != names[-1] or found == "unknown" or floor[0] >= whole[0] or later_commit(b, whole[2], *whole[:2]): raise Bad(found)
+                    seq, parent, torn = *whole[:2], {"seq": whole[0], "bytes": len(b) - whole[2]}
+                    break
+                before, (left, h, payload, at) = left, found
+                e = None if payload is None else event(payload)
+                if number(h[1:9]) != seq: raise Bad("place")
+                if blake3 and h[17:49] != parent: raise Bad("parent")
+                if number(h[9:17]) > TIME_MAX: raise Bad("time_out_of_range")
+                if number(h[9:17]) < time and not (e and e["type"] == "rollout.ledger.clock_stepped.v1"): raise Bad("clock_back")
+                if e and hashlib.sha256(payload).digest() != h[49:81]: raise Bad("digest")
+                if before and left != before - 1: raise Bad("commit_count")
+                if seq == 0 and not (e and e["type"] == "rollout.ledger.opened.v1"): raise Bad("not_opened")
+                hash = blake3(h, derive_key_context=CONTEXT).digest() if blake3 else b""
+                if blake3 and any(k[0] == seq and k[1] != hash.hex() for k in known): raise Bad("head_mismatch")
+                if not e: erased.append((seq, hash.hex()))
+                elif e["type"] == "rollout.event.redacted.v1": redactions.append((seq, target(e.get("data"))))
+                seq, parent, time = seq + 1, hash, number(h[9:17])
+                if left == 0: whole = (seq, parent, at)
+        for lost, hash in [(n, hash) for n, hash in erased if n < seq]:
+            fits = lambda by, t: lost < by < seq and t.get("seq") == lost and hash in (t.get("hash"), "")
+            if not any(fits(*redaction) for redaction in redactions): seq = lost; raise Bad("missing")
+        if any(k[0] >= seq for k in known): raise Bad("truncated")
+    except Bad as e: bad = {"seq": seq, "what": str(e)}
+    return {"ok": not bad, "entries": seq, "head": {"seq": seq - 1, "hash": parent.hex() or None}, "first_bad": bad, "torn": torn,
+            "chain": "checked" if blake3 else "NOT CHECKED: install the Python package blake3"}
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3): print(__doc__, file=sys.stderr); sys.exit(2)
+    seq, _, hash = "".join(sys.argv[2:]).partition(":")
+    report = verify(sys.argv[1], (int(seq), hash) if seq else None)
+    sys.exit(print(json.dumps(report)) or (0 if report["ok"] else 3))

@@ -1,0 +1,149 @@
+//! Who may open a log, what opening touches, and what derived files are worth.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ledger::{Log, LogError, SegmentLog, Seq};
+
+use crate::{
+    forge::{Ledger, ledger},
+    story::{chain, entry, note, opened, record, redaction},
+};
+
+/// Every file below a directory, with its bytes.
+fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for file in fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()) {
+        if file.is_dir() {
+            found.extend(contents(&file));
+        } else {
+            found.insert(file.clone(), fs::read(file).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn creating_and_opening_are_different_acts() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("some/log");
+    for opened in [SegmentLog::open(&log), SegmentLog::open_read_only(&log)] {
+        assert!(matches!(opened, Err(LogError::Missing(_))), "{opened:?}");
+    }
+    assert!(contents(dir.path()).is_empty(), "a misspelled path stays untouched");
+    drop(SegmentLog::create(&log).unwrap());
+    let before = contents(dir.path());
+    let again = SegmentLog::create(&log);
+    assert!(matches!(again, Err(LogError::Exists(_))), "{again:?}");
+    assert_eq!(contents(dir.path()), before);
+    assert_eq!(SegmentLog::open(&log).unwrap().head(), ledger::Head::GENESIS);
+}
+
+#[test]
+fn one_process_writes_and_any_number_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = SegmentLog::create(dir.path()).unwrap();
+    writer.append(&chain(3)).unwrap();
+    let second = SegmentLog::open(dir.path());
+    assert!(matches!(second, Err(LogError::Locked(_))), "{second:?}");
+    let reader = SegmentLog::open_read_only(dir.path()).unwrap();
+    assert_eq!(reader.read(Seq(0), 9).unwrap(), chain(3));
+    for refused in [reader.append(&chain(4)[3..]), reader.erase(Seq(0)), reader.close()] {
+        assert!(matches!(refused, Err(LogError::ReadOnly)), "{refused:?}");
+    }
+    drop(writer);
+    SegmentLog::open(dir.path()).unwrap();
+}
+
+#[test]
+fn reading_alone_writes_nothing_whatever_it_finds() {
+    type Change = fn(&Ledger);
+    let cases: [(&str, Change, u64); 4] = [
+        ("closed", |_| {}, 15),
+        ("torn", |l| l.append(2, &[7; 50]), 15),
+        ("without maps", |l| fs::remove_dir_all(l.log().join("map")).unwrap(), 15),
+        ("a temporary file", |l| drop(fs::write(l.log().join("x.tmp"), "x")), 15),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let whole = ledger(&dir.path().join("whole"));
+    for (name, change, expected) in cases {
+        let copy = whole.copy_to(&dir.path().join(name.replace(' ', "-")));
+        change(&copy);
+        let before = contents(&copy.dir);
+        let log = SegmentLog::open_read_only(copy.log()).unwrap();
+        assert_eq!(log.read(Seq(0), 99).unwrap().len(), 15, "{name}");
+        log.refresh().unwrap();
+        assert_eq!(log.head().next, Seq(expected), "{name}");
+        assert_eq!(contents(&copy.dir), before, "{name}");
+        assert_eq!(log.torn_tail().is_some(), name == "torn");
+    }
+}
+
+#[test]
+fn a_reader_follows_a_writer_through_seals_and_erasures() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = SegmentLog::create_with_segment_size(dir.path(), 1_500).unwrap();
+    let reader = SegmentLog::open_read_only(dir.path()).unwrap();
+    let entries = chain(60);
+    for (n, commit) in entries.chunks(3).enumerate() {
+        let before = reader.head();
+        writer.append(commit).unwrap();
+        if n % 4 == 1 {
+            // One that the reader has in its active segment, or in one that it knows as sealed.
+            writer.erase(Seq(n as u64)).unwrap();
+        }
+        assert_eq!(reader.head(), before, "a head moves only when it is asked to");
+        if n % 2 == 0 {
+            reader.refresh().unwrap();
+            assert_eq!(reader.head(), writer.head(), "commit {n}");
+        }
+        let all = reader.head().len_from(Seq(0));
+        assert_eq!(reader.read(Seq(0), all).unwrap(), writer.read(Seq(0), all).unwrap());
+    }
+}
+
+#[test]
+fn maps_are_made_again_from_the_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = ledger(&dir.path().join("whole"));
+    let map = "map/00000000000000000005.map";
+    let good = fs::read(whole.log().join(map)).unwrap();
+    let entries = SegmentLog::open_read_only(whole.log()).unwrap().read(Seq(0), 99).unwrap();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x10;
+        fs::write(whole.log().join(map), bad).unwrap();
+        let log = SegmentLog::open_read_only(whole.log()).unwrap();
+        assert_eq!(log.read(Seq(0), 99).unwrap(), entries, "byte {at}");
+    }
+    for bad in [&good[..good.len() - 1], b""] {
+        fs::write(whole.log().join(map), bad).unwrap();
+        let log = SegmentLog::open(whole.log()).unwrap();
+        assert_eq!(log.read(Seq(0), 99).unwrap(), entries);
+    }
+    fs::remove_dir_all(whole.log().join("map")).unwrap();
+    drop(SegmentLog::open(whole.log()).unwrap());
+    assert_eq!(fs::read(whole.log().join(map)).unwrap(), good);
+}
+
+/// A segment that was put back from a backup holds a payload that was erased since.
+#[test]
+fn a_payload_that_comes_back_is_erased_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Arc::new(SegmentLog::create_with_segment_size(dir.path(), 1).unwrap());
+    record(&log, vec![vec![opened()], vec![note("a")], vec![note("b")]]);
+    let file = dir.path().join("00000000000000000001.seg");
+    let backup = fs::read(&file).unwrap();
+    let redaction = redaction("r", &entry(&*log, 1), "a");
+    let mut writer = ledger::Writer::open(log.clone(), ledger::Index::in_memory()).unwrap();
+    writer.redact(redaction, crate::story::START_US).unwrap();
+    record(&log, vec![vec![note("c")]]);
+    drop((writer, log));
+    fs::write(&file, backup).unwrap();
+    let log = SegmentLog::open(dir.path()).unwrap();
+    assert_eq!(entry(&log, 1).payload(), None);
+}
