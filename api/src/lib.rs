@@ -1,1 +1,4 @@
 //! The service.
+
+pub mod flags;
+pub mod pseudonym;

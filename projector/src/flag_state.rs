@@ -178,7 +178,11 @@ pub fn percentage(value: Option<&str>) -> Option<Decimal> {
 /// The state of the flag `key` at a moment (Unix microseconds), or after everything recorded.
 /// `events` are changes of one service and environment in any order; those of other flags are
 /// passed over. A flag without any change is one that does not exist.
-pub fn state_at(key: &str, events: &[FlagChangedRecorded], at_us: Option<i64>) -> FlagAnswer {
+pub fn state_at<'a>(
+    key: &str,
+    events: impl IntoIterator<Item = &'a FlagChangedRecorded>,
+    at_us: Option<i64>,
+) -> FlagAnswer {
     let mut fold = FlagFold::default();
     for event in order::ordered(key, events, at_us) {
         fold.apply(event.seq, &event.change);
@@ -195,7 +199,7 @@ pub fn state_at(key: &str, events: &[FlagChangedRecorded], at_us: Option<i64>) -
 /// The changes that [`state_at`] applies, in its order, each with the state behind it.
 pub fn steps<'a>(
     key: &str,
-    events: &'a [FlagChangedRecorded],
+    events: impl IntoIterator<Item = &'a FlagChangedRecorded>,
     at_us: Option<i64>,
 ) -> Vec<FlagStep<'a>> {
     let mut fold = FlagFold::default();

@@ -10,7 +10,7 @@ use super::FlagChangedRecorded;
 /// than the rows before it.
 pub(super) fn ordered<'a>(
     key: &str,
-    events: &'a [FlagChangedRecorded],
+    events: impl IntoIterator<Item = &'a FlagChangedRecorded>,
     at_us: Option<i64>,
 ) -> Vec<&'a FlagChangedRecorded> {
     let happened = |event: &&FlagChangedRecorded| {
@@ -18,7 +18,7 @@ pub(super) fn ordered<'a>(
             && at_us.is_none_or(|at| latest_us(event).is_some_and(|latest| latest <= at))
     };
     let (mut rows, mut rowless): (Vec<_>, Vec<_>) =
-        events.iter().filter(happened).partition(|event| event.change.row.is_some());
+        events.into_iter().filter(happened).partition(|event| event.change.row.is_some());
     rows.sort_by_key(|event| (event.change.row, event.seq));
     rowless.sort_by_key(|event| (place_us(event), event.seq));
     let mut so_far = i64::MIN;
