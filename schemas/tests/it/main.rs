@@ -10,4 +10,5 @@ mod agreement;
 mod catalogue;
 mod events_md;
 mod files;
+mod story;
 mod vectors;
