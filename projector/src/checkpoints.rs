@@ -193,3 +193,81 @@ fn approximate_days(name: &str) -> i64 {
     let days = i64::from(span.get_days()) + i64::from(span.get_weeks()) * 7;
     days + i64::from(span.get_months()) * 30 + i64::from(span.get_years()) * 365
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::given::{given, moment, short};
+
+    #[test]
+    fn due_at_nine_local_time_whatever_the_clocks_do() {
+        let rows = [
+            ("01-15 15:00", "P7D", "America/New_York", "01-22 14:00"),
+            // Already the 16th in UTC, still the 15th in New York.
+            ("01-16 03:00", "P7D", "America/New_York", "01-22 14:00"),
+            // Clocks go forward on 9 March and back on 2 November.
+            ("03-05 20:00", "P7D", "America/New_York", "03-12 13:00"),
+            ("10-30 15:00", "P7D", "America/New_York", "11-06 14:00"),
+            ("02-20 15:00", "P1M", "America/New_York", "03-20 13:00"),
+            // Months have no thirty-first day to fall on.
+            ("01-31 15:00", "P1M", "America/New_York", "02-28 14:00"),
+            ("01-15 15:00", "P3M", "America/Los_Angeles", "04-15 16:00"),
+            ("01-15 15:00", "P1D", "UTC", "01-16 09:00"),
+        ];
+        for (anchor, name, zone, expected) in rows {
+            let due = due(moment(anchor), name, zone).map(short);
+            assert_eq!(due.as_deref(), Some(expected), "{anchor} {name} {zone}");
+        }
+        assert_eq!(due(moment("01-15 15:00"), "P7D", "Mars/Base"), None);
+    }
+
+    #[test]
+    fn grace_is_seven_days_of_local_time() {
+        let history = given("03-01 15:00 rollout.launched exposures=all");
+        let all = Checkpoints::of(&Rollout::fold(&history));
+        let week = all.get("P7D").unwrap();
+        // Due before the clocks go forward, at nine o'clock; the grace ends at nine o'clock too.
+        assert_eq!(week.due.map(short).as_deref(), Some("03-08 14:00"));
+        assert_eq!(week.grace_ends.map(short).as_deref(), Some("03-15 13:00"));
+    }
+
+    #[test]
+    fn what_became_of_each_by_an_instant() {
+        let launched = "01-15 15:00 rollout.launched exposures=all";
+        let unknown = "- @01-15 15:00 rollout.launched basis=imported; exposures=all";
+        let relaunched = format!("{launched}\n02-03 15:00 rollout.launched relaunch=true");
+        let recorded =
+            format!("{launched}\n01-23 10:00 checkpoint.recorded checkpoint=P7D; results={{}}");
+        let stale = format!("{recorded}\n02-03 15:00 rollout.launched relaunch=true");
+        let missed = format!(
+            "{launched}\n01-30 10:00 checkpoint.missed checkpoint=P7D; due=2025-01-22T14:00:00Z"
+        );
+        let quarter = format!(
+            "{launched}\n01-15 16:00 checkpoint.due checkpoint=P3M; due=2025-04-15T13:00:00Z"
+        );
+        let rows = [
+            (launched, "01-22 13:59", "P7D pending, P1M pending"),
+            (launched, "01-22 14:00", "P7D due, P1M pending"),
+            (launched, "01-29 14:00", "P7D overdue, P1M pending"),
+            (unknown, "06-01 00:00", "P7D not anchored, P1M not anchored"),
+            (&relaunched, "02-04 00:00", "P7D pending, P1M pending"),
+            (&recorded, "01-29 14:00", "P7D recorded, P1M pending"),
+            (&stale, "02-04 00:00", "P7D pending, P1M pending"),
+            (&missed, "01-31 00:00", "P7D missed, P1M pending"),
+            (&quarter, "01-16 00:00", "P7D pending, P1M pending, P3M pending"),
+        ];
+        for (history, now, expected) in rows {
+            let all = Checkpoints::of(&Rollout::fold(&given(history)));
+            let state = |c: &Checkpoint| format!("{} {}", c.name, c.state(moment(now)).as_str());
+            let shown: Vec<_> = all.iter().map(state).collect();
+            assert_eq!(shown.join(", "), expected, "{history} by {now}");
+        }
+    }
+
+    #[test]
+    fn a_plan_names_more_checkpoints() {
+        assert_eq!(checkpoint_of("checkpoints/P3M/unique_users"), Some("P3M"));
+        assert_eq!(checkpoint_of("checkpoints/later/unique_users"), None);
+        assert_eq!(checkpoint_of("stages/P3M/results/latency"), None);
+    }
+}

@@ -7,3 +7,4 @@ pub mod index;
 pub mod recorded;
 pub mod rollout;
 pub mod store;
+pub mod timeline;

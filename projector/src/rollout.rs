@@ -12,6 +12,7 @@ pub mod flags;
 #[cfg(test)]
 pub(crate) mod given;
 pub mod measurements;
+pub mod next;
 pub mod outcome;
 pub mod plan;
 pub mod rollbacks;
@@ -23,6 +24,7 @@ pub use current::{Current, Move, MoveKind, Status};
 pub use fact::{Fact, Provenance};
 pub use flags::{Flag, FlagMove};
 pub use measurements::{Bug, BugState};
+pub use next::NextStep;
 pub use plan::Revision;
 pub use rollbacks::Rollback;
 pub use stages::{Attempt, Stage, StagePlan, Stages};

@@ -5,8 +5,8 @@ use schemas::{
     event::{
         measurement::Severity,
         rollback::{
-            RollbackCompleted, RollbackPlanned, RollbackStarted, RollbackStepCompleted,
-            RolloutResumed, StepKind,
+            PlannedStep, RollbackCompleted, RollbackPlanned, RollbackStarted,
+            RollbackStepCompleted, RolloutResumed, StepKind,
         },
     },
 };
@@ -107,6 +107,22 @@ impl Rollbacks {
 }
 
 impl Rollback {
+    /// The step that was done for a step of the plan: the one that names it, else one of its kind.
+    pub fn done(&self, planned: &PlannedStep) -> Option<&Step> {
+        let named = |s: &&Step| s.fact.value.step.as_deref() == Some(planned.step.as_str());
+        let of_kind = |s: &&Step| {
+            s.fact.value.step.is_none()
+                && s.fact.value.kind == planned.kind
+                && planned.kind != StepKind::Other
+        };
+        self.steps.iter().find(named).or_else(|| self.steps.iter().find(of_kind))
+    }
+
+    /// Whether a step of the plan was done.
+    pub fn did(&self, planned: &PlannedStep) -> bool {
+        self.done(planned).is_some()
+    }
+
     pub fn steps_of(&self, kind: StepKind) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(move |s| s.fact.value.kind == kind)
     }

@@ -340,6 +340,55 @@ fn what_cannot_be_read_is_counted_and_named() {
     assert_eq!((rollout.unread_events, rollout.redacted), (vec![1], vec![2]));
 }
 
+#[test]
+fn the_next_missing_fact_comes_with_its_command() {
+    let steps = [
+        ("", ""),
+        ("- @01-01 09:00 stage.planned stage=stage-a; label=Stage A; ordinal=1; exposures=10%", ""),
+        ("01-10 15:00 gate.decided gate=launch; verdict=go", ""),
+        (
+            r#"- @01-01 09:00 rollback.planned steps=[{"step":"1","kind":"flag_off","text":"Turn it off"}]"#,
+            "",
+        ),
+        ("01-13 15:00 stage.started stage=stage-a", ""),
+        ("01-13 16:00 rollback.started trigger=bug", ""),
+        ("01-13 16:10 rollback.step_completed kind=flag_off", ""),
+        ("01-13 17:00 rollback.completed", ""),
+        ("01-14 15:00 stage.started stage=stage-a", ""),
+        ("01-15 15:00 stage.results_recorded stage=stage-a; results.unique_users=#5", ""),
+        ("01-16 15:00 rollout.launched exposures=all", ""),
+        ("", "02-20 09:00"),
+        ("02-20 10:00 checkpoint.recorded checkpoint=P7D; results={}", "02-20 09:00"),
+        ("02-20 10:00 checkpoint.recorded checkpoint=P1M; results={}", "02-20 09:00"),
+        ("02-20 11:00 cleanup.planned flag=claim_form", "02-20 09:00"),
+        ("02-21 11:00 cleanup.done flag=claim_form", "02-20 09:00"),
+    ];
+    let (mut history, mut said) = (String::from("01-01 09:00 note.added text=hello"), vec![]);
+    for (line, now) in steps {
+        history = format!("{history}\n{line}");
+        let now = moment(if now.is_empty() { "01-17 00:00" } else { now });
+        let next = Rollout::fold(&given(&history)).next_missing(now);
+        said.push(format!("{} | {}", next.what, next.command.unwrap_or_default()));
+    }
+    said.dedup();
+    expect![[r#"
+        No plan is recorded. | rollout-ledger plan import FILE.md --rollout claim-form
+        No go of the launch gate is recorded. | rollout-ledger record gate decided --rollout claim-form --gate launch --verdict go
+        No start of stage-a is recorded. | rollout-ledger record stage started --rollout claim-form --stage stage-a
+        No results of stage-a are recorded. | rollout-ledger record stage results_recorded --rollout claim-form --stage stage-a
+        The rollback lacks a step of the plan: Turn it off | rollout-ledger record rollback step_completed --rollout claim-form --step 1 --kind flag_off
+        The rollback that began has no recorded end. | rollout-ledger record rollback completed --rollout claim-form
+        stage-a was rolled back; no further attempt is recorded. | rollout-ledger record stage started --rollout claim-form --stage stage-a
+        No results of stage-a are recorded. | rollout-ledger record stage results_recorded --rollout claim-form --stage stage-a
+        No launch is recorded; it anchors the snapshots. | rollout-ledger record rollout launched --rollout claim-form
+        Nothing is missing until the P7D snapshot falls due at 2025-01-23T14:00:00.000000Z. | 
+        The P7D snapshot is overdue. | rollout-ledger record checkpoint recorded --rollout claim-form --checkpoint P7D
+        The P1M snapshot is due. | rollout-ledger record checkpoint recorded --rollout claim-form --checkpoint P1M
+        Nothing is missing that the plan calls for. | 
+        Clean-up was planned and not done. | rollout-ledger record cleanup done --rollout claim-form --flag claim_form
+        Nothing is missing that the plan calls for. | "#]].assert_eq(&said.join("\n"));
+}
+
 /// The state with everything left out that depends on when it was written down.
 fn timeless(rollout: &Rollout) -> serde_json::Value {
     fn strip(value: &mut serde_json::Value) {
