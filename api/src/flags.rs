@@ -6,6 +6,8 @@
 //! by its number and a rule; errors never repeat what a file says.
 
 pub mod answer;
+#[cfg(test)]
+mod example_tests;
 pub mod import;
 pub mod read;
 pub mod staff;

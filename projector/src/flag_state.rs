@@ -21,11 +21,14 @@ mod tests;
 use std::collections::BTreeSet;
 
 use schemas::{
+    Event,
     event::flag::{FlagChanged, FlagGate, FlagOperation},
     id::{Decimal, Instant},
     values::FlagState,
 };
 use serde::Serialize;
+
+use crate::recorded::Recorded;
 
 /// A `flag.changed` as it stands in the log, its data corrected if it was corrected since.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +85,21 @@ pub struct FlagStep<'a> {
     pub event: &'a FlagChangedRecorded,
     pub exists: bool,
     pub after: FlagState,
+}
+
+impl FlagChangedRecorded {
+    /// The change as it counts after [`resolve`](crate::recorded::resolve): corrected, and `None`
+    /// when it was withdrawn. `None` too for other events.
+    pub fn from_resolved(recorded: &Recorded) -> Option<Self> {
+        let Some(Event::FlagChanged(change)) = recorded.known() else { return None };
+        let stands = recorded.amended.withdrawn_by.is_none();
+        stands.then(|| FlagChangedRecorded {
+            seq: recorded.seq,
+            recorded_at_us: recorded.recorded_at_us,
+            time_us: recorded.time,
+            change: (**change).clone(),
+        })
+    }
 }
 
 impl FlagFold {

@@ -16,10 +16,11 @@ use std::{
     ops::Bound::{Excluded, Unbounded},
 };
 
+use projector::recorded::Recorded;
 use schemas::{
-    CloudEvent,
+    CloudEvent, Event,
     event::flag::{FlagChanged, RowGap, RowRefusal, SourceImported},
-    id::{Instant, Sha256Hex},
+    id::Sha256Hex,
     values::Basis,
 };
 
@@ -150,13 +151,25 @@ impl Origin {
 }
 
 impl KnownRows {
-    /// Adds a recorded event of this source. One without a row number is none of its rows.
-    pub fn insert(&mut self, time: Option<&Instant>, change: &FlagChanged) {
+    /// The rows of a source among entries as the log holds them, corrections not applied.
+    pub fn of<'a>(source: &str, entries: impl IntoIterator<Item = &'a Recorded>) -> KnownRows {
+        let mut known = KnownRows::default();
+        for entry in entries.into_iter().filter(|entry| entry.source == source) {
+            if let Some(Event::FlagChanged(change)) = entry.known() {
+                known.insert(entry.time, change);
+            }
+        }
+        known
+    }
+
+    /// Adds a recorded change of this source, with its `time` in Unix microseconds. One without a
+    /// row number is none of its rows.
+    pub fn insert(&mut self, time_us: Option<i64>, change: &FlagChanged) {
         let known = KnownRow {
             key: change.key.as_str().to_owned(),
             operation: change.operation.as_str().to_owned(),
             gate: change.gate.map(|gate| gate.as_str().to_owned()),
-            time_us: time.map(Instant::micros),
+            time_us,
         };
         if let Some(row) = change.row {
             self.0.entry(row).or_insert(known);

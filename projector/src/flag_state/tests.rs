@@ -243,3 +243,42 @@ fn a_change_of_unknown_time_counts_once_its_latest_moment_has_passed() {
     assert_eq!(order_of(std::slice::from_ref(&event), Some(699)), [0_u64; 0]);
     assert_eq!(order_of(std::slice::from_ref(&event), Some(700)), [5]);
 }
+
+#[test]
+fn corrected_changes_count_as_corrected_and_withdrawn_ones_not_at_all() {
+    let payload = |id: &str, kind: &str, data: serde_json::Value| {
+        let event = serde_json::json!({
+            "specversion": "1.0", "id": id, "source": "test", "type": kind, "data": data,
+        });
+        event.to_string().into_bytes()
+    };
+    let percent = |value: &str, row: u64| {
+        serde_json::json!({
+            "key": KEY, "operation": "enable", "gate": "percentage_of_actors", "value": value,
+            "service": "main", "environment": "production", "row": row, "basis": "observed",
+        })
+    };
+    let (hash, changed) = (|seq: u64| format!("{seq:064x}"), "rollout.flag.changed.v1");
+    let corrected = serde_json::json!({
+        "target": { "seq": 1, "hash": hash(1) }, "replacement": percent("10", 1),
+        "reason": "misread", "basis": "reported",
+    });
+    let withdrawn = serde_json::json!({
+        "target": { "seq": 2, "hash": hash(2) }, "reason": "other flag", "basis": "reported",
+    });
+    let payloads = [
+        payload("a", changed, percent("50", 1)),
+        payload("b", changed, percent("75", 2)),
+        payload("c", "rollout.event.corrected.v1", corrected),
+        payload("d", "rollout.event.withdrawn.v1", withdrawn),
+    ];
+    let recorded: Vec<Recorded> = (1..)
+        .zip(&payloads)
+        .map(|(seq, payload)| Recorded::read(seq, &hash(seq), 500, Some(payload)))
+        .collect();
+    let resolved = crate::recorded::resolve(recorded.iter());
+    let events: Vec<_> = resolved.iter().filter_map(FlagChangedRecorded::from_resolved).collect();
+    let answer = state_at(KEY, &events, None);
+    assert_eq!(answer.gates.percentage_of_actors.as_str(), "10");
+    assert_eq!(answer.seq, Some(1));
+}

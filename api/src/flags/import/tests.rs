@@ -1,7 +1,6 @@
 //! What is recorded of a row, what is withheld, and how imports resume.
 
 use proptest::prelude::*;
-use schemas::Event;
 
 use super::*;
 use crate::flags::read;
@@ -30,13 +29,14 @@ fn import(export: &Export, known: &KnownRows) -> Result<ImportPlan, ImportError>
 
 /// What the ledger would hold after the plan.
 fn recorded(plan: &ImportPlan) -> KnownRows {
-    let mut known = KnownRows::default();
-    for event in plan.batches.iter().flatten() {
-        if let Event::FlagChanged(change) = &event.event {
-            known.insert(event.time.as_ref(), change);
-        }
-    }
-    known
+    let entries: Vec<Recorded> = (0..)
+        .zip(plan.batches.iter().flatten())
+        .map(|(seq, event)| {
+            let payload = event.to_value().to_string();
+            Recorded::read(seq, "", 0, Some(payload.as_bytes()))
+        })
+        .collect();
+    KnownRows::of(&origin().source(), &entries)
 }
 
 fn changed(plan: &ImportPlan) -> Vec<&FlagChanged> {
