@@ -99,11 +99,13 @@ pub(crate) use record;
 
 /// Declares an enum of words, written in `snake_case`.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident {
+        $($(#[doc = $vdoc:literal])? $variant:ident = $text:literal),* $(,)?
+    }) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
             serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),* }
+        pub enum $name { $($(#[doc = $vdoc])? #[serde(rename = $text)] $variant),* }
 
         impl $name {
             /// Every word, in the order of the catalogue.
@@ -126,7 +128,10 @@ macro_rules! words {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "enum": [$($text),*] })
+                let meaning = concat!($($doc,)* $($(" `", $text, "`:", $vdoc,)?)*).trim();
+                schemars::json_schema!({
+                    "type": "string", "description": meaning, "enum": [$($text),*],
+                })
             }
         }
     };
