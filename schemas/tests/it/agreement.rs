@@ -2,16 +2,13 @@
 
 use boon::{Compiler, Draft, SchemaIndex, Schemas};
 use schemas::{
-    CloudEvent, Event,
+    CloudEvent, Event, canonical,
     event::{Door, EventType, TYPES},
     schema,
 };
 use serde_json::{Value, json};
 
-use crate::{
-    catalogue::sent,
-    files::{fixture_path, json, schema_path},
-};
+use crate::{catalogue::sent, files::fixture};
 
 /// The one record that holds what another type's schema closes.
 const OPEN_RECORD: &str = "AnyObject";
@@ -29,7 +26,7 @@ impl Validator {
         let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
         compiler.set_default_draft(Draft::V2020_12);
         let place = format!("urn:rollout-ledger:schema:{}", kind.name);
-        compiler.add_resource(&place, json(&schema_path(kind.name))).unwrap();
+        compiler.add_resource(&place, schema::of_event(kind)).unwrap();
         let index = compiler.compile(&place, &mut schemas).unwrap();
         Validator { schemas, index }
     }
@@ -42,7 +39,8 @@ impl Validator {
 #[test]
 fn fixtures_and_examples_fit_their_schemas() {
     for kind in TYPES {
-        let (validator, fixture) = (Validator::new(kind), json(&fixture_path(kind.name)));
+        let (validator, fixture) =
+            (Validator::new(kind), canonical::parse(&fixture(kind)).unwrap());
         validator.check(&fixture).unwrap();
         validator.check(&sent(&fixture)).unwrap();
     }
@@ -79,7 +77,7 @@ fn rust_and_the_schema_agree_on_every_mutation() {
     let (mut refused, mut accepted) = (0, 0);
     for kind in TYPES {
         let validator = Validator::new(kind);
-        let event = sent(&json(&fixture_path(kind.name)));
+        let event = sent(&canonical::parse(&fixture(kind)).unwrap());
         for (what, mutant) in mutants(&event) {
             // A door of its own refuses the whole event, so only its data is compared.
             if kind.door == Door::Own && !what.contains(" at /data") {
@@ -102,7 +100,7 @@ fn rust_and_the_schema_agree_on_every_mutation() {
 #[test]
 fn an_unknown_member_is_refused_at_every_object_of_every_event() {
     for kind in TYPES {
-        let event = sent(&json(&fixture_path(kind.name)));
+        let event = sent(&canonical::parse(&fixture(kind)).unwrap());
         for pointer in pointers(&event).iter().filter(|p| !p.starts_with("/data/replacement")) {
             let mut mutant = event.clone();
             let Some(members) = mutant.pointer_mut(pointer).unwrap().as_object_mut() else {
