@@ -29,11 +29,13 @@ pub fn check(bytes: &[u8]) -> Result<(), NotCanonical> {
     parser.end()
 }
 
-/// The members of the object that `text` is: raw name (without its quotes) and raw value.
+/// Hands on each member of a canonical object: raw name (without its quotes) and raw value.
 ///
-/// Fails if `text` is not a canonical object.
-pub(crate) fn members(bytes: &[u8]) -> Result<Vec<(&str, &str)>, NotCanonical> {
-    let mut found = Vec::with_capacity(12);
+/// Fails if the bytes are anything else; some members may have been handed on before.
+pub(crate) fn for_each_member<'a>(
+    bytes: &'a [u8],
+    mut on_member: impl FnMut(&'a str, &'a str),
+) -> Result<(), NotCanonical> {
     let mut parser = Parser::new(bytes)?;
     let text = parser.text;
     if parser.peek() != Some(b'{') {
@@ -41,10 +43,16 @@ pub(crate) fn members(bytes: &[u8]) -> Result<Vec<(&str, &str)>, NotCanonical> {
     }
     parser.object(1, |name, value| {
         if let (Some(name), Some(value)) = (text.get(name), text.get(value)) {
-            found.push((name, value));
+            on_member(name, value);
         }
     })?;
-    parser.end()?;
+    parser.end()
+}
+
+/// The members of a canonical object.
+pub(crate) fn members(bytes: &[u8]) -> Result<Vec<(&str, &str)>, NotCanonical> {
+    let mut found = Vec::with_capacity(12);
+    for_each_member(bytes, |name, value| found.push((name, value)))?;
     Ok(found)
 }
 

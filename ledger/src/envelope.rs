@@ -52,15 +52,13 @@ impl<'a> Envelope<'a> {
     /// Reads a payload, all of which must be canonical JSON.
     pub fn read(payload: &'a [u8]) -> Result<Envelope<'a>, InvalidEnvelope> {
         let (mut event_type, mut source, mut id, mut data) = (None, None, None, None);
-        for (name, value) in canonical::members(payload)? {
-            match name {
-                "type" => event_type = canonical::string(value),
-                "source" => source = canonical::string(value),
-                "id" => id = canonical::string(value),
-                "data" => data = Some(value),
-                _ => {}
-            }
-        }
+        canonical::for_each_member(payload, |name, value| match name {
+            "type" => event_type = canonical::string(value),
+            "source" => source = canonical::string(value),
+            "id" => id = canonical::string(value),
+            "data" => data = Some(value),
+            _ => {}
+        })?;
         Ok(Envelope {
             event_type: event_type.ok_or(InvalidEnvelope::Missing("type"))?,
             source: source.ok_or(InvalidEnvelope::Missing("source"))?,

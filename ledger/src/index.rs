@@ -66,7 +66,10 @@ impl Index {
     }
 
     fn new(dir: Option<PathBuf>, tail_len: usize) -> Index {
-        let (runs, tail) = (Vec::new(), HashMap::default());
+        // Growing it bit by bit would cost a writer's turn now and then.
+        let room = if dir.is_some() { tail_len * 5 / 4 } else { 0 };
+        let tail = HashMap::with_capacity_and_hasher(room, BuildHasherDefault::default());
+        let runs = Vec::new();
         Index { dir, tail_len, runs, tail, tail_first: Seq(0), next: Seq(0) }
     }
 

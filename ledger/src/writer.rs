@@ -118,7 +118,8 @@ impl Writer {
             return Err(InDoubt(None));
         }
         let mut outcomes = Vec::with_capacity(submissions.len());
-        let mut batch = Batch::after(self.head());
+        let len = submissions.iter().map(|submission| submission.drafts().len()).sum();
+        let mut batch = Batch::after(self.head(), len);
         for submission in submissions {
             if !batch.has_room(&submission) {
                 self.store(&mut batch)?;
@@ -173,11 +174,12 @@ impl Writer {
         submission: Submission,
         now_us: u64,
     ) -> Result<Outcome, LogError> {
-        let mut plans = Vec::with_capacity(submission.drafts().len());
+        let drafts = submission.drafts();
+        let mut plans = Vec::with_capacity(drafts.len());
         let mut own = Keys::default();
-        for (index, draft) in submission.drafts().iter().enumerate() {
+        for (index, draft) in drafts.iter().enumerate() {
             let plan = match own.get(&draft.key()).copied() {
-                Some(first) if same_as(submission.drafts().get(first), draft) => Plan::Own(first),
+                Some(first) if same_as(drafts.get(first), draft) => Plan::Own(first),
                 Some(_) => return Ok(Outcome::Conflict { index, seq: None }),
                 None => match self.look_up(batch, draft)? {
                     Found::Nothing => Plan::New,
@@ -185,7 +187,10 @@ impl Writer {
                     Found::Other(seq) => return Ok(Outcome::Conflict { index, seq: Some(seq) }),
                 },
             };
-            own.entry(draft.key()).or_insert(index);
+            // Most submissions are of one draft, and need no memory of the others.
+            if drafts.len() > 1 {
+                own.entry(draft.key()).or_insert(index);
+            }
             plans.push(plan);
         }
         let mut receipts: Vec<Receipt> = Vec::with_capacity(plans.len());
@@ -233,7 +238,7 @@ impl Writer {
         if let Some(call) = &self.on_publish {
             call(batch.head);
         }
-        *batch = Batch::after(batch.head);
+        *batch = Batch::after(batch.head, 0);
         Ok(())
     }
 
@@ -257,8 +262,11 @@ struct Batch {
 }
 
 impl Batch {
-    fn after(head: Head) -> Batch {
-        Batch { entries: Vec::new(), keys: Keys::default(), head, size: 0 }
+    /// An empty batch with room for `len` entries, or for as many as a commit can have.
+    fn after(head: Head, len: usize) -> Batch {
+        let len = len.min(BATCH_LEN_MAX);
+        let keys = Keys::with_capacity_and_hasher(len, BuildHasherDefault::default());
+        Batch { entries: Vec::with_capacity(len), keys, head, size: 0 }
     }
 
     fn has_room(&self, submission: &Submission) -> bool {

@@ -105,7 +105,7 @@ impl Run {
             push_crc(&mut bytes, start);
         }
         let path = dir.join(format!("{:020}-{:020}.ids", stretch.first.0, stretch.next.0));
-        files::replace(&path, &bytes)?;
+        files::replace_derived(&path, &bytes)?;
         Run::open(&path).map_err(|Damaged| {
             let source = io::Error::other("what was written is not what is read");
             LogError::Unavailable { doing: format!("reading {}", path.display()), source }

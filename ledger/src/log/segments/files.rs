@@ -120,6 +120,15 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), LogError> {
     sync_parent(path)
 }
 
+/// The same for a derived file, which a power cut may take or spoil: its checksums will tell, and
+/// it is made again. Waiting for the disk would cost a writer's turn.
+pub(crate) fn replace_derived(path: &Path, contents: &[u8]) -> Result<(), LogError> {
+    let temporary = path.with_added_extension("tmp");
+    fs::write(&temporary, contents)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(LogError::while_(format!("writing {}", path.display())))
+}
+
 /// Makes the creation, renaming or removal of a file durable.
 pub(crate) fn sync_parent(path: &Path) -> Result<(), LogError> {
     let parent = match path.parent() {

@@ -172,7 +172,7 @@ impl Segment {
             std::fs::create_dir_all(dir)
                 .map_err(LogError::while_(format!("creating {}", dir.display())))?;
         }
-        files::replace(&self.map, &bytes)
+        files::replace_derived(&self.map, &bytes)
     }
 
     /// Whether the entry that the segment begins with follows this head, as far as its bytes say.
