@@ -13,7 +13,10 @@ pub use block::BLOCK_LEN_MAX;
 pub use cursor::{Matches, Order, Reads};
 pub use writer::{Gathered, Writer};
 
-use sha2::Digest as _;
+use crate::{
+    codec::{self, CodecError},
+    store::{Store, StoreError},
+};
 
 /// Longest value that a key holds as it is, in bytes. Of a longer one it holds the SHA-256.
 pub const VALUE_SIZE_MAX: usize = 128;
@@ -74,6 +77,14 @@ impl List {
         List::new(Index::Stage, &[rollout.as_bytes(), &[0], stage.as_bytes()].concat())
     }
 
+    /// The first day, from `day` on, that any entry falls on.
+    pub(crate) fn first_day(store: &Store, day: i32) -> Result<Option<i32>, StoreError> {
+        let (from, all) = (List::day(day), [PREFIX, Index::Day as u8, 4]);
+        let found = store.ceiling::<block::Block>(&all, from.key())?;
+        let value = found.and_then(|(key, _)| Some(*key.get(3..7)?.first_chunk()?));
+        Ok(value.map(|bytes| (u32::from_be_bytes(bytes) ^ 0x8000_0000).cast_signed()))
+    }
+
     /// The bytes that the keys of its blocks begin with.
     pub fn key(&self) -> &[u8] {
         &self.0
@@ -96,9 +107,16 @@ fn write_key(index: Index, value: &[u8], key: &mut Vec<u8>) {
         }
         _ => {
             key.push(HASHED);
-            key.extend_from_slice(&sha2::Sha256::digest(value));
+            key.extend_from_slice(&ledger::Digest::of(value).0);
         }
     }
+}
+
+/// A block in words, for whoever compares.
+pub(crate) fn shown(key: &[u8], row: &[u8]) -> Result<String, CodecError> {
+    let block: block::Block = codec::decode(row)?;
+    let seqs = writer::first_of(key).and_then(|first| block.seqs(first));
+    Ok(seqs.map_or_else(|| "a block that does not add up".to_owned(), |seqs| format!("{seqs:?}")))
 }
 
 /// Days sort by their bytes: the sign bit is turned round.

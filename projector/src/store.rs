@@ -123,7 +123,7 @@ impl Place {
 
     /// Puts `new` in the place of `old`. Between the two renames there is none, which is an empty
     /// one: a crash there costs a rebuild.
-    pub fn replace(&self, old: Store, new: Store) -> Result<Store, StoreError> {
+    pub fn replace(&self, old: Option<Store>, new: Store) -> Result<Store, StoreError> {
         let (aside, built) = (beside(&self.dir, "old"), new.dir.clone());
         drop((old, new));
         remove(&aside)?;

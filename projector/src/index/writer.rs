@@ -39,6 +39,14 @@ impl Gathered {
         }
     }
 
+    /// Adds an entry to a list of which later entries may have been added already.
+    pub fn insert(&mut self, list: &List, seq: u64) {
+        let seqs = self.lists.entry(list.key().to_owned()).or_default();
+        if let Err(free) = seqs.binary_search(&seq) {
+            seqs.insert(free, seq);
+        }
+    }
+
     /// Adds what was gathered from the entries behind these.
     pub fn extend(&mut self, later: Gathered) {
         if self.lists.is_empty() {

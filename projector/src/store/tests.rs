@@ -126,7 +126,7 @@ fn a_rebuilt_store_takes_the_place_of_the_old() {
     fill(&old, 9);
     let new = place.fresh("new").unwrap();
     fill(&new, 4);
-    let store = place.replace(old, new).unwrap();
+    let store = place.replace(Some(old), new).unwrap();
     assert_eq!((store.position().unwrap(), count(&store)), (Some(position(4)), 4));
     drop(store);
     assert_eq!(count(&place.open().unwrap().store), 4);

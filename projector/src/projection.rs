@@ -1,0 +1,281 @@
+//! Brings rows to a head of the log: reads entries in batches, folds what they touch, stores rows.
+//!
+//! The rows are a function of the entries alone. How many entries make a batch, and how many
+//! threads read them, changes nothing in them.
+
+mod part;
+mod touch;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+use ledger::{Head, Log};
+use schemas::RolloutId;
+
+use crate::{
+    index::{Gathered, Writer},
+    projection::touch::{Touch, Touched},
+    recorded::Recorded,
+    store::{Position, Rows, Store},
+    views::{
+        VERSION, ViewsError,
+        events::Source,
+        folds::{Folded, Folds},
+        rows::{COUNTS, Counts, RolloutRow, flag_key, rollout_key},
+    },
+};
+pub(crate) use part::day_of;
+
+/// Most entries that are folded into rows that are in use: a crash repeats no more than these.
+pub(crate) const LIVE_BATCH_LEN_MAX: usize = 1_000;
+
+/// Most entries in a batch of a rebuild.
+const REBUILD_BATCH_LEN_MAX: usize = 20_000;
+
+/// Writes the rows of one store.
+#[derive(Debug)]
+pub(crate) struct Projection {
+    store: Store,
+    position: Position,
+    writer: Writer,
+    counts: Counts,
+    /// `Some` in a rebuild: the rollouts whose rows are still to be made. Nobody sees the rows
+    /// before the end, so each is made once.
+    unmade: Option<BTreeSet<RolloutId>>,
+}
+
+impl Projection {
+    /// Goes on where the rows of this store are.
+    pub(crate) fn resume(store: Store, position: Position) -> Result<Projection, ViewsError> {
+        let counts = store.get(COUNTS)?.unwrap_or_default();
+        Ok(Projection { store, position, writer: Writer::default(), counts, unmade: None })
+    }
+
+    /// Begins in an empty store that nobody reads before [`finish`](Projection::finish).
+    pub(crate) fn rebuild(store: Store) -> Projection {
+        let (position, unmade) = (START, Some(BTreeSet::new()));
+        let (writer, counts) = (Writer::default(), Counts::default());
+        Projection { store, position, writer, counts, unmade }
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// How many entries to take next on the way to `to`.
+    pub(crate) fn batch_len(&self, to: &Head) -> usize {
+        let most = match self.unmade {
+            None => LIVE_BATCH_LEN_MAX,
+            Some(_) => REBUILD_BATCH_LEN_MAX,
+        };
+        to.len_from(ledger::Seq(self.position.next)).min(most)
+    }
+
+    /// Reads the next `len` entries and makes the rows that they change. `store` is called with
+    /// the rows, which the caller guards against readers.
+    ///
+    /// After an error nothing is stored, and this projection is to be dropped.
+    pub(crate) fn step(
+        &mut self,
+        log: &dyn Log,
+        len: usize,
+        threads: usize,
+        folds: &Mutex<Folds>,
+    ) -> Result<Batch, ViewsError> {
+        let batch = self.read(log, len, threads)?;
+        let (events, mut gathered, position) = (batch.events, batch.gathered, batch.position);
+        let mut touched = Touched::new(&self.store);
+        touched.note(log, &events, &mut gathered)?;
+        let source = Source { store: &self.store, log, gathered: Some(&gathered) };
+        let mut rows = Rows::default();
+        let folded = match &mut self.unmade {
+            Some(unmade) => {
+                extend(&events, touched.rollouts, unmade, folds);
+                vec![]
+            }
+            None => fold(&source, &events, touched.rollouts, folds, threads)?,
+        };
+        for (id, folded) in &folded {
+            rows.put(rollout_key(id.as_str()), &folded.row(id))?;
+        }
+        for (key, row) in &touched.flags {
+            rows.put(flag_key(key), row)?;
+        }
+        let (writer, counts) = (&mut self.writer, batch.counts);
+        writer.append(&self.store, gathered, &mut rows)?;
+        rows.put(COUNTS.to_vec(), &counts)?;
+        Ok(Batch { rows, position, counts, folded })
+    }
+
+    /// Stores a batch. Readers must not look while this runs.
+    pub(crate) fn store(&mut self, batch: Batch, folds: &Mutex<Folds>) -> Result<(), ViewsError> {
+        self.store.apply(batch.rows, &batch.position)?;
+        (self.position, self.counts) = (batch.position, batch.counts);
+        let mut folds = lock(folds);
+        batch.folded.into_iter().for_each(|(id, folded)| folds.put(id, folded));
+        Ok(())
+    }
+
+    /// Makes the rows that a rebuild has left for the end, and gives the store back.
+    pub(crate) fn finish(
+        mut self,
+        log: &dyn Log,
+        threads: usize,
+        folds: &Mutex<Folds>,
+    ) -> Result<Store, ViewsError> {
+        let mut rows = Rows::default();
+        let unmade: Vec<RolloutId> = self.unmade.take().into_iter().flatten().collect();
+        let source = Source { store: &self.store, log, gathered: None };
+        let made: Vec<RolloutRow> = in_threads(unmade, threads, |id| {
+            let cached = lock(folds).get(&id);
+            let folded = cached.map_or_else(|| source.fold(&id, folds), Ok)?;
+            Ok(folded.row(&id))
+        })?;
+        for row in &made {
+            rows.put(rollout_key(&row.id), row)?;
+        }
+        self.store.apply(rows, &self.position)?;
+        Ok(self.store)
+    }
+
+    /// The next entries, checked to follow the rows' position.
+    fn read(&self, log: &dyn Log, len: usize, threads: usize) -> Result<Run, ViewsError> {
+        let mut position = self.position;
+        let (mut events, mut gathered) = (Vec::with_capacity(len), Gathered::default());
+        let mut counts = self.counts;
+        for part in part::read(log, position.next, len, threads)? {
+            if part.events.is_empty() || part.parent != position.hash {
+                return Err(ViewsError::lost(&self.position, log));
+            }
+            position.next += part.events.len() as u64;
+            position.hash = part.hash;
+            counts.events += part.events.len() as u64;
+            counts.unread_events += part.unread;
+            counts.erased_events += part.erased;
+            events.extend(part.events);
+            gathered.extend(part.gathered);
+        }
+        Ok(Run { events, gathered, position, counts })
+    }
+}
+
+/// Where every store begins.
+pub(crate) const START: Position = Position { next: 0, hash: [0; 32], version: VERSION };
+
+/// Entries, read.
+struct Run {
+    events: Vec<Recorded>,
+    gathered: Gathered,
+    position: Position,
+    counts: Counts,
+}
+
+/// What one batch of entries makes of the rows.
+pub(crate) struct Batch {
+    rows: Rows,
+    position: Position,
+    counts: Counts,
+    folded: Vec<(RolloutId, Arc<Folded>)>,
+}
+
+/// Folds each touched rollout once, on from where it was if nothing forbids.
+fn fold(
+    source: &Source<'_>,
+    events: &[Recorded],
+    touched: BTreeMap<RolloutId, Touch>,
+    folds: &Mutex<Folds>,
+    threads: usize,
+) -> Result<Vec<(RolloutId, Arc<Folded>)>, ViewsError> {
+    in_threads(touched.into_iter().collect(), threads, |(id, touch): (RolloutId, Touch)| {
+        let later = touch.events(events);
+        let cached = lock(folds).take(&id);
+        let known = || source.store.get::<RolloutRow>(&rollout_key(id.as_str()));
+        let before = match cached {
+            Some(folded) => Some(folded),
+            None if known()?.is_none() => Some(Arc::new(Folded::empty(&id))),
+            None => None,
+        };
+        let folded = match before.filter(|folded| !touch.refold && folded.goes_on_with(&later)) {
+            Some(folded) => {
+                let mut folded = Arc::unwrap_or_clone(folded);
+                folded.extend(later);
+                folded
+            }
+            None => Folded::fresh(&id, &source.of_rollout(&id)?),
+        };
+        Ok((id, Arc::new(folded)))
+    })
+}
+
+/// Folds on what can be folded on, and forgets what cannot: `finish` folds it from the start.
+fn extend(
+    events: &[Recorded],
+    touched: BTreeMap<RolloutId, Touch>,
+    unmade: &mut BTreeSet<RolloutId>,
+    folds: &Mutex<Folds>,
+) {
+    let work: Vec<(RolloutId, Touch, Option<Arc<Folded>>)> = touched
+        .into_iter()
+        .map(|(id, touch)| {
+            let cached = lock(folds).take(&id);
+            let first = unmade.insert(id.clone());
+            let before = cached.or_else(|| first.then(|| Arc::new(Folded::empty(&id))));
+            (id, touch, before)
+        })
+        .collect();
+    let folded = in_threads(work, 2, |(id, touch, before)| {
+        let later = touch.events(events);
+        let before = before.filter(|folded| !touch.refold && folded.goes_on_with(&later));
+        Ok(before.map(|folded| {
+            let mut folded = Arc::unwrap_or_clone(folded);
+            folded.extend(later);
+            (id, Arc::new(folded))
+        }))
+    });
+    let mut folds = lock(folds);
+    folded.into_iter().flatten().flatten().for_each(|(id, folded)| folds.put(id, folded));
+}
+
+/// Does the work in so many threads; results come in the order of the work.
+fn in_threads<T: Send, R: Send>(
+    work: Vec<T>,
+    threads: usize,
+    each: impl Fn(T) -> Result<R, ViewsError> + Sync,
+) -> Result<Vec<R>, ViewsError> {
+    if threads < 2 || work.len() < 2 {
+        return work.into_iter().map(each).collect();
+    }
+    let waiting = Mutex::new(work.into_iter().enumerate());
+    let run = || {
+        let mut done = Vec::new();
+        loop {
+            let next = lock(&waiting).next();
+            let Some((place, work)) = next else { return Ok(done) };
+            done.push((place, each(work)?));
+        }
+    };
+    let mut done = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().map(join).collect::<Result<Vec<Vec<(usize, R)>>, ViewsError>>()
+    })?
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>();
+    done.sort_by_key(|(place, _)| *place);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
+/// What a panic leaves half-done is a cache or a queue that is dropped with the error.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

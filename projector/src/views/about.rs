@@ -1,0 +1,102 @@
+//! Which rollouts and flags an event is about, also when it says so only through its target.
+
+use std::collections::BTreeSet;
+
+use ledger::{Log, LogError, Seq};
+use schemas::{Event, FlagKey, RolloutId};
+
+use super::facets;
+use crate::recorded::Recorded;
+
+/// How many targets of targets are followed: a correction of a correction of ...
+const TARGETS_LEN_MAX: usize = 16;
+
+/// What an event is about. A correction is about what the corrected event is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    pub rollouts: BTreeSet<RolloutId>,
+    pub flags: BTreeSet<FlagKey>,
+    /// The flag that belongs to the rollouts from now on. A correction may name another one than
+    /// the registration did.
+    pub registers: Option<FlagKey>,
+    /// Whether what it is about is a word of the flag service.
+    pub of_service: bool,
+}
+
+/// The entry with the hexadecimal digits of its hash, read.
+pub fn read_entry(entry: &ledger::Entry) -> Recorded {
+    let at = i64::try_from(entry.recorded_at_us()).unwrap_or(i64::MAX);
+    Recorded::read(entry.seq().0, &hex(&entry.hash().0), at, entry.payload())
+}
+
+/// Finds events by seq: in the batch at hand, else in the log.
+pub(crate) struct Events<'a> {
+    pub log: &'a dyn Log,
+    /// Without gaps.
+    pub batch: &'a [Recorded],
+}
+
+impl Events<'_> {
+    /// What an event is about, its target's subject and flag included.
+    pub(crate) fn about(&self, recorded: &Recorded) -> Result<About, LogError> {
+        let mut about = About::default();
+        about.add(recorded);
+        let mut replaced_key = replaced_key(recorded);
+        let mut next = self.target(recorded)?;
+        for _ in 0..TARGETS_LEN_MAX {
+            let Some(target) = next else { break };
+            about.add(&target);
+            if let (Some(key), Some(Event::FlagRegistered(_))) = (&replaced_key, target.known()) {
+                about.registers = Some(key.clone());
+                about.flags.insert(key.clone());
+            }
+            replaced_key = self::replaced_key(&target);
+            next = self.target(&target)?;
+        }
+        Ok(about)
+    }
+
+    /// The earlier event that this one names by seq and hash.
+    fn target(&self, recorded: &Recorded) -> Result<Option<Recorded>, LogError> {
+        let target = recorded.known().and_then(facets::target);
+        let Some(target) = target.filter(|target| target.seq < recorded.seq) else {
+            return Ok(None);
+        };
+        let found = self.find(target.seq)?;
+        Ok(found.filter(|found| found.hash == target.hash.as_str()))
+    }
+
+    fn find(&self, seq: u64) -> Result<Option<Recorded>, LogError> {
+        let first = self.batch.first().map_or(u64::MAX, |e| e.seq);
+        if let Some(place) = seq.checked_sub(first).and_then(|n| usize::try_from(n).ok()) {
+            return Ok(self.batch.get(place).cloned());
+        }
+        Ok(self.log.read(Seq(seq), 1)?.first().map(read_entry))
+    }
+}
+
+impl About {
+    fn add(&mut self, recorded: &Recorded) {
+        self.rollouts.extend(recorded.subject.clone());
+        let Some(event) = recorded.known() else { return };
+        self.flags.extend(facets::flag(event).cloned());
+        self.of_service |= facets::is_of_service(event);
+        if let Event::FlagRegistered(e) = event
+            && self.registers.is_none()
+        {
+            self.registers = Some(e.key.clone());
+        }
+    }
+}
+
+/// The `key` that a correction puts in the place of its target's.
+fn replaced_key(recorded: &Recorded) -> Option<FlagKey> {
+    let Some(Event::EventCorrected(e)) = recorded.known() else { return None };
+    e.replacement.0.get("key")?.as_str()?.parse().ok()
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().map_or('0', char::from);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}

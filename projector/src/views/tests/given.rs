@@ -1,0 +1,317 @@
+//! Random ledgers of every shape that the views care about, and plain answers to compare with.
+
+use std::collections::BTreeSet;
+
+use ledger::{Draft, Head, MemoryLog};
+use proptest::prelude::*;
+use schemas::{Event, FlagKey, RolloutId, canonical, values::Basis};
+use serde_json::{Value, json};
+
+use super::super::{Filter, facets};
+use crate::recorded::Recorded;
+
+pub(super) const ACTORS: [&str; 4] = ["ada", "bea", "cyd", "rare"];
+pub(super) const SOURCE: &str = "urn:test";
+pub(super) const FUTURE_TYPE: &str = "rollout.weather.changed.v1";
+const ROLLOUTS: [&str; 4] = ["r0", "r1", "r2", "r1-b"];
+const FLAGS: [&str; 3] = ["f0", "f1", "f0_b"];
+const STAGES: [&str; 2] = ["stage-a", "stage-b"];
+/// 2026-01-01T00:00:00Z in Unix microseconds.
+const BEGIN_US: i64 = 1_767_225_600_000_000;
+const HOUR_US: i64 = 3_600_000_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    StageStarted,
+    StageCompleted,
+    BugFound,
+    GateDecided,
+    MetricObserved,
+    Restated,
+    Note,
+    RollbackStarted,
+    Launched,
+    Defined,
+    FlagRegistered,
+    FlagChanged,
+    FlagRetired,
+    Corrected,
+    Withdrawn,
+    Confirmed,
+    FromTheFuture,
+}
+
+/// What is random of one event.
+#[derive(Clone, Debug)]
+pub(super) struct Pick {
+    pub kind: Kind,
+    pub actor: usize,
+    rollout: usize,
+    flag: usize,
+    stage: usize,
+    /// Hours by which it happened before it was recorded; `None`: nobody knows when.
+    late: Option<u8>,
+    /// Which earlier event it targets, counted back.
+    back: usize,
+    /// Whether an amendment names its rollout, and whether its hash is right.
+    odd: u8,
+}
+
+pub(super) fn events(most: usize) -> impl Strategy<Value = Vec<Pick>> {
+    prop::collection::vec(pick(), 1..most)
+}
+
+/// The same random events each time.
+pub(super) fn sample(len: usize) -> Vec<Pick> {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let tree = prop::collection::vec(pick(), len).new_tree(&mut runner).unwrap();
+    proptest::strategy::ValueTree::current(&tree)
+}
+
+fn pick() -> impl Strategy<Value = Pick> {
+    use Kind::{
+        BugFound, Confirmed, Corrected, Defined, FlagChanged, FlagRegistered, FlagRetired,
+        FromTheFuture, GateDecided, Launched, MetricObserved, Note, Restated, RollbackStarted,
+        StageCompleted, StageStarted, Withdrawn,
+    };
+    let kind = prop_oneof![
+        6 => Just(StageStarted), 3 => Just(StageCompleted), 4 => Just(BugFound),
+        3 => Just(GateDecided), 6 => Just(MetricObserved), 1 => Just(Restated), 4 => Just(Note),
+        2 => Just(RollbackStarted), 1 => Just(Launched), 1 => Just(Defined),
+        2 => Just(FlagRegistered), 8 => Just(FlagChanged), 1 => Just(FlagRetired),
+        2 => Just(Corrected), 1 => Just(Withdrawn), 1 => Just(Confirmed), 1 => Just(FromTheFuture),
+    ];
+    // Mostly in time; sometimes days late, sometimes of unknown time.
+    let late = prop_oneof![12 => Just(Some(0)), 2 => (0_u8..90).prop_map(Some), 1 => Just(None)];
+    let places = (0..ROLLOUTS.len(), 0..FLAGS.len(), 0..STAGES.len(), 0..ACTORS.len());
+    (kind, late, places, 0_usize..60, 0_u8..8).prop_map(
+        |(kind, late, (rollout, flag, stage, actor), back, odd)| Pick {
+            kind,
+            actor,
+            rollout,
+            flag,
+            stage,
+            late,
+            back,
+            odd,
+        },
+    )
+}
+
+/// A log of these events, one recorded each 20 minutes.
+pub(super) fn ledger(picks: &[Pick]) -> MemoryLog {
+    let (mut head, mut entries, mut payloads) = (Head::GENESIS, vec![], Vec::<Value>::new());
+    for (n, pick) in picks.iter().enumerate() {
+        let recorded_at = BEGIN_US + i64::try_from(n).unwrap() * HOUR_US / 3;
+        let target = n.checked_sub(pick.back % n.max(1) + 1);
+        let target = target.map(|at| {
+            let entry: &ledger::Entry = &entries[at];
+            let hash = if pick.odd == 7 { "00".repeat(32) } else { entry.hash().to_string() };
+            (json!({ "seq": at, "hash": hash }), &payloads[at])
+        });
+        let payload = pick.payload(n, recorded_at, target);
+        let draft = Draft::new(canonical::to_bytes(&payload)).unwrap();
+        let entry = head.seal(draft, u64::try_from(recorded_at).unwrap());
+        head = head.accept(&entry).unwrap();
+        entries.push(entry);
+        payloads.push(payload);
+    }
+    MemoryLog::of(entries)
+}
+
+impl Pick {
+    fn payload(&self, n: usize, recorded_at: i64, target: Option<(Value, &Value)>) -> Value {
+        let (name, mut data) = self.event(target);
+        let actor = json!({ "kind": "person", "id": ACTORS[self.actor] });
+        data["basis"] = if self.odd < 6 { "reported" } else { "observed" }.into();
+        if self.odd != 5 {
+            data["actor"] = actor;
+        }
+        let source = if n.is_multiple_of(3) { "urn:test:other" } else { SOURCE };
+        let mut payload = json!({
+            "specversion": "1.0", "id": n.to_string(), "source": source, "type": name,
+            "data": data,
+        });
+        let open = name.contains(".flag.") && !name.contains("registered");
+        let amends = name.contains(".event.") || name.contains(".value.");
+        if !(open || amends) || self.odd == 0 {
+            payload["subject"] = ROLLOUTS[self.rollout].into();
+        }
+        if let Some(hours) = self.late {
+            let time = jiff::Timestamp::from_microsecond(recorded_at - i64::from(hours) * HOUR_US);
+            payload["time"] = format!("{:.6}", time.unwrap()).into();
+        }
+        payload
+    }
+
+    fn event(&self, target: Option<(Value, &Value)>) -> (&'static str, Value) {
+        let (stage, flag) = (STAGES[self.stage], FLAGS[self.flag]);
+        let note = ("rollout.note.added.v1", json!({ "text": "well" }));
+        match (self.kind, target) {
+            (Kind::StageStarted, _) => ("rollout.stage.started.v1", json!({ "stage": stage })),
+            (Kind::StageCompleted, _) => ("rollout.stage.completed.v1", json!({ "stage": stage })),
+            (Kind::BugFound, _) => {
+                let bug = format!("bug-{}", self.back);
+                ("rollout.bug.found.v1", json!({ "bug": bug, "title": "it", "stage": stage }))
+            }
+            (Kind::GateDecided, _) => {
+                let party = json!([{ "actor": { "kind": "person", "id": ACTORS[self.back % 3] } }]);
+                let data = json!({ "gate": "stage", "verdict": "go", "decided_by": party });
+                ("rollout.gate.decided.v1", data)
+            }
+            (Kind::MetricObserved, _) => {
+                ("rollout.metric.observed.v1", json!({ "metric": "clicks", "stage": stage }))
+            }
+            (Kind::Restated, Some((target, _))) => {
+                ("rollout.metric.observed.v1", json!({ "metric": "clicks", "restates": target }))
+            }
+            (Kind::RollbackStarted, _) => {
+                ("rollout.rollback.started.v1", json!({ "trigger": "bug" }))
+            }
+            (Kind::Launched, _) => ("rollout.rollout.launched.v1", json!({})),
+            (Kind::Defined, _) => {
+                ("rollout.release.defined.v1", json!({ "title": "Something", "kind": "flag" }))
+            }
+            (Kind::FlagRegistered, _) => {
+                ("rollout.flag.registered.v1", json!({ "key": flag, "role": "rollout" }))
+            }
+            (Kind::FlagChanged, _) => {
+                let share = (self.back * 5 % 100).to_string();
+                let data = json!({
+                    "key": flag, "operation": "enable", "gate": "percentage_of_actors",
+                    "value": share, "service": "flags", "environment": stage,
+                });
+                ("rollout.flag.changed.v1", data)
+            }
+            (Kind::FlagRetired, _) => ("rollout.flag.retired.v1", json!({ "key": flag })),
+            (Kind::Corrected, Some((target, payload))) => {
+                let mut replacement = payload["data"].clone();
+                replacement["note"] = "corrected".into();
+                if replacement.get("key").is_some() {
+                    replacement["key"] = flag.into();
+                }
+                let data =
+                    json!({ "target": target, "reason": "wrong", "replacement": replacement });
+                ("rollout.event.corrected.v1", data)
+            }
+            (Kind::Withdrawn, Some((target, _))) => {
+                ("rollout.event.withdrawn.v1", json!({ "target": target, "reason": "twice" }))
+            }
+            (Kind::Confirmed, Some((target, _))) => {
+                let by = json!({ "actor": { "kind": "person", "id": ACTORS[self.back % 3] } });
+                let data = json!({ "target": target, "by": by, "source": "a log" });
+                ("rollout.value.confirmed.v1", data)
+            }
+            (Kind::FromTheFuture, _) => (FUTURE_TYPE, json!({ "wind": "north" })),
+            _ => note,
+        }
+    }
+}
+
+pub(super) fn filter() -> impl Strategy<Value = Filter> {
+    let maybe = |len: usize| prop::option::weighted(0.3, 0..len);
+    let hours = || prop::option::weighted(0.3, 0_i64..300);
+    let types = prop::collection::vec(
+        prop::sample::select(vec![
+            "rollout.stage.started.v1",
+            "rollout.flag.changed.v1",
+            "rollout.event.corrected.v1",
+            FUTURE_TYPE,
+            "rollout.nobody.knows.v1",
+        ]),
+        0..3,
+    );
+    let parts = (maybe(4), maybe(3), maybe(4), maybe(2), maybe(2), any::<bool>());
+    (parts, types, hours(), hours()).prop_map(
+        |((rollout, flag, actor, stage, basis, other), types, from, before)| Filter {
+            rollout: rollout.map(|n| ROLLOUTS[n].parse().unwrap()),
+            flag: flag.map(|n| FLAGS[n].parse().unwrap()),
+            actor: actor.map(|n| ACTORS[n].to_owned()),
+            types: types.into_iter().map(str::to_owned).collect(),
+            source: other.then(|| SOURCE.to_owned()),
+            stage: rollout.and(stage).map(|n| STAGES[n].parse().unwrap()),
+            basis: basis.map(|n| [Basis::Reported, Basis::Observed][n]),
+            from_us: from.map(|hours| BEGIN_US + hours * HOUR_US),
+            before_us: before.map(|hours| BEGIN_US + hours * HOUR_US),
+        },
+    )
+}
+
+/// Seqs and types, to compare.
+pub(super) fn shown(events: &[Recorded]) -> Vec<(u64, Option<&'static str>)> {
+    events.iter().map(|e| (e.seq, e.known().map(Event::type_name))).collect()
+}
+
+/// The events of a rollout by looking at all of them, over and over, until nothing is added.
+pub(super) fn of_rollout(all: &[Recorded], id: &RolloutId) -> Vec<Recorded> {
+    let mut own: BTreeSet<u64> =
+        all.iter().filter(|e| e.subject.as_ref() == Some(id)).map(|e| e.seq).collect();
+    with_amendments(all, &mut own);
+    let mut chosen = own.clone();
+    let flags = registered_by(all, &own);
+    let of_flags = all.iter().filter(|e| {
+        let event = e.known().filter(|event| facets::is_of_service(event));
+        event.and_then(facets::flag).is_some_and(|key| flags.contains(key))
+    });
+    chosen.extend(of_flags.map(|e| e.seq));
+    with_amendments(all, &mut chosen);
+    all.iter().filter(|e| chosen.contains(&e.seq)).cloned().collect()
+}
+
+/// The rollouts that a flag is registered for, sorted, and how many changes it has.
+pub(super) fn of_flag(all: &[Recorded], key: &FlagKey) -> (Vec<String>, u64) {
+    let rollouts = ROLLOUTS.iter().filter(|id| {
+        let mut own: BTreeSet<u64> = all
+            .iter()
+            .filter(|e| e.subject.as_ref().is_some_and(|s| s.as_str() == **id))
+            .map(|e| e.seq)
+            .collect();
+        with_amendments(all, &mut own);
+        registered_by(all, &own).contains(key)
+    });
+    let mut rollouts: Vec<String> = rollouts.map(|id| (*id).to_owned()).collect();
+    rollouts.sort();
+    let changes = all
+        .iter()
+        .filter(|e| matches!(e.known(), Some(Event::FlagChanged(change)) if change.key == *key));
+    (rollouts, changes.count() as u64)
+}
+
+/// The event that another one names by seq and hash.
+fn target_of<'a>(all: &'a [Recorded], event: &Recorded) -> Option<&'a Recorded> {
+    let target = event.known().and_then(facets::target)?;
+    all.iter().find(|e| e.seq == target.seq && e.seq < event.seq && e.hash == target.hash.as_str())
+}
+
+fn with_amendments(all: &[Recorded], chosen: &mut BTreeSet<u64>) {
+    for event in all {
+        if target_of(all, event).is_some_and(|target| chosen.contains(&target.seq)) {
+            chosen.insert(event.seq);
+        }
+    }
+}
+
+fn registered_by(all: &[Recorded], own: &BTreeSet<u64>) -> BTreeSet<FlagKey> {
+    let mut flags = BTreeSet::new();
+    for event in all.iter().filter(|e| own.contains(&e.seq)) {
+        let mut newest = None;
+        let mut at = Some(event);
+        let mut replaced = None;
+        while let Some(looked) = at {
+            match looked.known() {
+                Some(Event::FlagRegistered(e)) => newest = replaced.take().or(Some(e.key.clone())),
+                Some(Event::EventCorrected(e)) => {
+                    let key = e.replacement.0.get("key").and_then(Value::as_str);
+                    replaced = key.map(|key| key.parse().unwrap());
+                }
+                _ => replaced = None,
+            }
+            if newest.is_some() {
+                break;
+            }
+            at = target_of(all, looked);
+        }
+        flags.extend(newest);
+    }
+    flags
+}
