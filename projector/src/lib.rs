@@ -1,5 +1,6 @@
 //! Answers, folded from the ledger, disposable.
 
+pub mod blanks;
 pub mod checkpoints;
 pub mod codec;
 pub mod flag_state;

@@ -33,6 +33,38 @@ pub(crate) fn hash_of(seq: u64) -> String {
     format!("{seq:064x}")
 }
 
+/// The line of a plan with these fields: path, label, text. No text, or one in brackets, is a blank.
+pub(crate) fn plan_of(revision: u64, at: &str, fields: &[(&str, &str, &str)]) -> String {
+    let fields: Vec<Value> = (1..)
+        .zip(fields)
+        .map(|(line, (path, label, raw))| {
+            let blank = raw.is_empty() || raw.starts_with('[');
+            let mut field = json!({
+                "path": path, "raw": raw, "kind": if blank { "blank" } else { "value" },
+                "line": line, "start": 0, "end": 0,
+            });
+            if !label.is_empty() {
+                field["label"] = (*label).into();
+            }
+            field
+        })
+        .collect();
+    let (kind, more) = match revision {
+        1 => ("imported", ""),
+        _ => ("revised", "; predecessor=0; reason=file"),
+    };
+    let (fields, digest) = (Value::from(fields), digest_of(revision));
+    format!(
+        "{at} plan.{kind} revision={revision}; file_name=p.md; digest={digest}; text=x; \
+         reader_version=1; fields={fields}{more}"
+    )
+}
+
+/// The digest of a revision that [`plan_of`] wrote.
+pub(crate) fn digest_of(revision: u64) -> String {
+    format!("{revision:064x}").replace('0', "a")
+}
+
 fn event(seq: u64, line: &str) -> Recorded {
     let (time, rest) = take_moment(line);
     let (recorded_at, rest) = match rest.strip_prefix('@') {
