@@ -12,7 +12,7 @@ fn show_filled(raw: &str) -> String {
 }
 
 #[test]
-fn blanks_guidance_and_values() {
+fn blanks_and_guidance() {
     check(
         &[
             ("", "blank"),
@@ -70,6 +70,15 @@ fn blanks_guidance_and_values() {
             ("(*minimum 2 hours*)", "guidance (*minimum 2 hours*)"),
             ("_Recommendation: start small_", "guidance Recommendation: start small"),
             (r"\[use your KPIs as a guide\]", r"guidance \[use your KPIs as a guide\]"),
+        ],
+        show_filled,
+    );
+}
+
+#[test]
+fn values_without_what_stands_beside_them() {
+    check(
+        &[
             ("[PICK_ONE]: No", "value No"),
             ("[PICK_ONE]: yes | no | N/A no complaints", "value no complaints"),
             ("pick one: No", "value No"),

@@ -80,6 +80,15 @@ fn quantities() {
             ("p90 latency measures above 4 s", "p90 gt 4 seconds"),
             ("avg 10,400 monthly", "mean exact 10400"),
             ("average of 13 calls per week", "mean exact 13 calls"),
+        ],
+        |text| show_quantity(&quantity(text)),
+    );
+}
+
+#[test]
+fn only_what_is_certain_is_taken_from_a_sentence() {
+    check(
+        &[
             ("5; the others did not log in, per GA", "exact 5"),
             ("118 (Google Analytics)", "exact 118 by Google Analytics"),
             ("118 clicks per GA", "exact 118 clicks by GA"),
