@@ -20,7 +20,10 @@ use crate::{
     draft::Key,
     entry::{Entry, Hash, Header, Seq},
     envelope::{Envelope, Mark},
-    index::run::{Damaged, Run, Stretch},
+    index::{
+        filter::Probe,
+        run::{Damaged, Run, Stretch},
+    },
     log::{Log, LogError},
 };
 
@@ -29,7 +32,7 @@ const TAIL_LEN: usize = 1 << 16;
 /// Runs are merged once this many have the same size.
 const MERGE_LEN: usize = 4;
 /// A run with this many ids is not merged any more: it would take too long for a writer's turn.
-const RUN_LEN_MAX: usize = 1 << 20;
+const RUN_LEN_MAX: usize = 1 << 22;
 /// Entries read at once to catch up with the log.
 const PAGE_LEN: usize = 1_024;
 
@@ -118,8 +121,9 @@ impl Index {
         if let Some(seq) = self.tail.get(&key) {
             return Ok(Some(*seq));
         }
+        let probe = Probe::of(key);
         for run in self.runs.iter().rev() {
-            if let Some(seq) = run.find(key)? {
+            if let Some(seq) = run.find(key, &probe)? {
                 return Ok(Some(seq));
             }
         }
