@@ -3,7 +3,6 @@
 pub mod blanks;
 pub mod checkpoints;
 pub mod codec;
-pub mod deviations;
 pub mod flag_state;
 pub mod index;
 mod projection;

@@ -1,0 +1,121 @@
+//! The rollback plan: one event for each of its lists, with the kind of each step by its words.
+
+use schemas::event::{
+    measurement::Severity,
+    rollback::{PlannedStep, RollbackPlanned, StepKind},
+};
+use schemas::values::PlanField;
+
+use super::{Fact, Tree, answer, said};
+use crate::plan::labels::normal;
+
+pub(super) fn planned<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
+    let lists = tree.names("rollback");
+    let mut out = Vec::new();
+    for list in &lists {
+        let base = format!("rollback/{list}");
+        let fields = tree.values(&base);
+        let steps = steps(tree, &base);
+        let text = tree.values(&format!("{base}/text"));
+        // A text above lists by severity introduces them and is no list itself.
+        if fields.is_empty() || (steps.is_empty() && *list == "plan" && lists.len() > 1) {
+            continue;
+        }
+        let trigger = tree.value(&format!("{base}/trigger")).map(answer);
+        let told = text.iter().map(|f| answer(f)).collect::<Vec<_>>();
+        let (trigger, steps) = if steps.is_empty() {
+            let sentences = text.iter().enumerate().map(|(at, f)| step(at + 1, f, Vec::new()));
+            (trigger, sentences.collect())
+        } else {
+            (trigger.or_else(|| (!told.is_empty()).then(|| told.join(" "))), steps)
+        };
+        let severity = severity(list);
+        out.extend(Fact::new(base, fields, move |said| {
+            said!(said, RollbackPlanned { trigger, severity, steps, within: None })
+        }));
+    }
+    out
+}
+
+fn severity(list: &str) -> Option<Severity> {
+    Severity::ALL.iter().copied().find(|severity| severity.as_str() == list)
+}
+
+fn steps(tree: &Tree, base: &str) -> Vec<PlannedStep> {
+    let base = format!("{base}/steps");
+    let mut out = Vec::new();
+    for number in tree.names(&base) {
+        let path = format!("{base}/{number}");
+        let Some(field) = tree.value(&path) else { continue };
+        let below = tree.values(&path).into_iter().filter(|f| f.path != path).map(answer).collect();
+        out.push(step(number, field, below));
+    }
+    out
+}
+
+fn step(number: impl ToString, field: &PlanField, substeps: Vec<String>) -> PlannedStep {
+    let text = answer(field);
+    let kind = kind(&text);
+    PlannedStep { step: number.to_string(), kind, text, substeps, within: None }
+}
+
+/// What a step does, by its words.
+fn kind(text: &str) -> StepKind {
+    let words = normal(text);
+    let has = |any: &[&str]| any.iter().any(|word| words.contains(word));
+    let flag = has(&["toggle", "flag", "flipper", "feature"]);
+    let off = has(&[
+        "turn off",
+        "turned off",
+        "turning off",
+        "disable",
+        "disabling",
+        "switch off",
+        "toggle off",
+    ]);
+    if has(&["re-enable", "reenable", "turn back on", "re-enabling"]) {
+        StepKind::FlagReenabled
+    } else if has(&["reduction", "reduce", "lower"]) && !has(&["no reduction"]) {
+        StepKind::FlagReduced
+    } else if off && has(&["contact", "ask ", "request", "flag to the"]) {
+        StepKind::FlagOffRequested
+    } else if off && flag {
+        StepKind::FlagOff
+    } else if has(&["thread", "follow up", "follow-up"]) {
+        StepKind::ThreadUpdated
+    } else if has(&["alert", "notify", "inform the team", "tell the team"]) {
+        StepKind::TeamAlerted
+    } else if has(&["ticket", "create an issue", "open an issue"]) {
+        StepKind::TicketCreated
+    } else if has(&["revert"]) {
+        StepKind::CommitReverted
+    } else if has(&["fix"]) && has(&["deploy"]) {
+        StepKind::FixDeployed
+    } else {
+        StepKind::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_known_by_their_words() {
+        let rows: &[(&str, StepKind)] = &[
+            ("Turn off the feature toggle `a_b`", StepKind::FlagOff),
+            ("Contact the engineers to disable the toggle", StepKind::FlagOffRequested),
+            ("Alert the team in the channel that the rollback began", StepKind::TeamAlerted),
+            ("Create a ticket to document:", StepKind::TicketCreated),
+            ("Follow up in the alert's thread with the ticket", StepKind::ThreadUpdated),
+            ("Revert the offending commit", StepKind::CommitReverted),
+            ("Test the fix and deploy it", StepKind::FixDeployed),
+            ("Re-enable the toggle at a lower percentage", StepKind::FlagReenabled),
+            ("Keep the toggle on with no reduction", StepKind::Other),
+            ("Reduce the share of users", StepKind::FlagReduced),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(kind(text), *expected, "{text}");
+        }
+    }
+}
