@@ -17,6 +17,7 @@ mod bugs;
 mod dates;
 mod exposure;
 mod filled;
+mod lead;
 mod length;
 mod metric;
 mod moment;

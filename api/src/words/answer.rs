@@ -16,6 +16,7 @@ pub fn answer(raw: &str) -> Answer {
               (?<na>n/?a|n\.a\.|not\ applicable)
             | (?<yes>yes|yep|yeah|yup|y|true)
             | (?<no>no|nope|none|n|false)
+            | (?<nothing>nothing(?:\ (?:at\ this\ time|at\ the\ moment|so\ far|yet|to\ report))?)
             )(?<rest>$|[^A-Za-z0-9/'’-].*|\s*[-/].*)$",
         )
     });
@@ -29,13 +30,15 @@ pub fn answer(raw: &str) -> Answer {
     let rest = group(&said, "rest");
     let value = if said.name("yes").is_some() {
         AnswerValue::Yes
-    } else if said.name("no").is_some() {
+    } else if said.name("no").or(said.name("nothing")).is_some() {
         AnswerValue::No
     } else {
         AnswerValue::NotApplicable
     };
     let one_letter = text.len() > 1 && said.name("rest").is_some_and(|rest| rest.start() == 1);
-    if one_letter || takes_it_back(value, rest) {
+    // "Nothing" answers no only where it stands alone: "nothing abnormal" leaves room for the rest.
+    let nothing_but = said.name("nothing").is_some() && rest.starts_with(' ');
+    if one_letter || nothing_but || takes_it_back(value, rest) {
         return other(&text);
     }
     let detail = rest.trim_start_matches(|c: char| c.is_whitespace() || ",.;:-/!".contains(c));

@@ -185,7 +185,7 @@ fn joined(text: &str, start: &Written, end: &Written) -> bool {
 fn is_vague(text: &str, date: &Written) -> bool {
     static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
         pattern(&format!(
-            r"(?i)(?:[~≈]|\b(?:late|early|mid|mid-|middle of|end of|beginning of|start of|around|about|approx\w*\.?|circa|sometime|roughly|tentative(?:ly)?|or|early in|{MONTH}\s*[-/&]|{MONTH}\s+(?:to|and|or)))\s*(?:in\s+)?(?:the\s+)?(?:week\s+of\s+)?$"
+            r"(?i)(?:[~≈]|\b(?:late|early|mid|mid-|middle of|end of|beginning of|start of|around|about|approx\w*\.?|circa|sometime|roughly|or|early in|{MONTH}\s*[-/&]|{MONTH}\s+(?:to|and|or)))\s*(?:in\s+)?(?:the\s+)?(?:week\s+of\s+)?$"
         ))
     });
     static AFTER: LazyLock<Regex> = LazyLock::new(|| {

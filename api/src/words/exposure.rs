@@ -14,22 +14,30 @@ const NUMBER: &str = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)";
 /// Words that stand for a group of people that is known by name.
 const COHORTS: &str = r"friends\s*(?:and|&|\+)\s*family|early adopters|allow-?\s?list(?:ed)?|white-?list(?:ed)?|beta (?:users|testers|group)|internal (?:users|testers|staff)|team members|pilot (?:users|group)|uat (?:users|participants)|employees";
 
-/// The exposures that a text names, in its order; empty when it names none for certain.
+/// The exposures that a text names, in its order; empty when it names none for certain. A stage's
+/// name before them is passed over: `Phase 2: 50% of users`.
 pub fn exposures(raw: &str) -> Vec<Exposure> {
+    static NAME: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r"(?i)^(?:(?:final\s+)?(?:stage|phase|step|wave|round|tier)\s+[0-9A-Z.]{1,4})\s*[:-]\s*",
+        )
+    });
     let text = plain(raw);
-    let parts = parts(&text);
+    let text = after(&NAME, &text).unwrap_or(&text);
+    let parts = parts(text);
     let alone = parts.len() == 1;
     let read = |part: &str| {
         let own = if alone { raw } else { part.trim() };
-        exposure(part, &text).map(|found| Exposure { raw: Some(own.to_owned()), ..found })
+        exposure(part, text).map(|found| Exposure { raw: Some(own.to_owned()), ..found })
     };
     parts.into_iter().filter_map(read).collect()
 }
 
 /// Cuts the text at each "and", comma or plus that another exposure follows.
 fn parts(text: &str) -> Vec<&str> {
-    static JOIN: LazyLock<Regex> =
-        LazyLock::new(|| pattern(r"(?i)(?:,\s+and\s+|\s+(?:and|plus|then)\s+|\s*[+&;]\s*|,\s+)"));
+    static JOIN: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)(?:,\s+and\s+|\s+(?:and|plus|then)\s+|\s*(?:[+&;/→]|->)\s*|,\s+)")
+    });
     static NEXT: LazyLock<Regex> = LazyLock::new(|| {
         pattern(&format!(
             r"(?i)^(?:(?:up to|at most|then)\s+)?(?:{NUMBER}\s*%|{NUMBER}\s*-\s*{NUMBER}\s*%|[0-9,]+\s+(?:\w+\s+)?(?:users?|veterans?|people|facilit(?:y|ies)|sites?|organi[sz]ations?|testers?)\b|{COHORTS}|everyone\b)"
@@ -43,7 +51,9 @@ fn parts(text: &str) -> Vec<&str> {
             continue;
         };
         let open = before.matches('(').count() > before.matches(')').count();
-        if !open && !before.trim().is_empty() && NEXT.is_match(next) {
+        // "10/15 users" is no list of exposures, "25%/50%" is one.
+        let steps = !join.as_str().contains(['/', '→', '>']) || before.trim_end().ends_with('%');
+        if steps && !open && !before.trim().is_empty() && NEXT.is_match(next) {
             parts.push(before);
             start = join.end();
         }

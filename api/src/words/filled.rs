@@ -39,6 +39,7 @@ const ADVICE: &[&str] = &[
     "(i.e.",
     "(minimum",
     "(recommendation",
+    "[template](",
 ];
 
 /// What a bracket holds when it is a placeholder: these words first.
@@ -73,7 +74,7 @@ pub fn filled(raw: &str) -> Filled<'_> {
     let Some((placeholder, rest)) = leading_placeholder(body) else { return Filled::Value(body) };
     let rest =
         undecorated(rest.trim_start_matches(|c: char| c.is_whitespace() || ":,;|".contains(c)));
-    if is_advice(rest) || is_advice_after(rest) || is_bare_unit(rest) {
+    if is_bare_link(rest) || is_advice(rest) || is_advice_after(rest) || is_bare_unit(rest) {
         return Filled::Blank { placeholder };
     }
     Filled::Value(rest)
@@ -112,7 +113,9 @@ fn without_advice(text: &str) -> &str {
 fn is_advice(text: &str) -> bool {
     let opening = text.trim_start_matches(['\\', '[', '(', '_', '*']);
     let whole = opening.len() == text.len() || text.ends_with([']', ')', '_', '*', '.']);
-    whole && ADVICE.iter().filter(|a| !a.starts_with([':', '('])).any(|a| starts(opening, a))
+    let after_bracket = ADVICE.iter().filter(|advice| !advice.starts_with([':', '(', '[']));
+    let link = starts(text, "[template](") && text.ends_with(')');
+    link || whole && after_bracket.into_iter().any(|advice| starts(opening, advice))
 }
 
 fn is_advice_after(text: &str) -> bool {
@@ -132,6 +135,14 @@ fn is_bare_unit(text: &str) -> bool {
         )
     });
     UNIT.is_match(text)
+}
+
+/// A link to the template's instructions, in brackets beside the choice: `yes/no[https://...]`.
+fn is_bare_link(text: &str) -> bool {
+    let inside = text.trim_matches(|c: char| "\\[]<>() ".contains(c));
+    text.trim_start_matches('\\').starts_with('[')
+        && starts(inside, "http")
+        && !inside.contains(char::is_whitespace)
 }
 
 /// When the text is placeholders and nothing else, the span from the first to the last.
@@ -185,7 +196,7 @@ fn placeholder(text: &str) -> Option<&str> {
             r"(?ix)^(?:
               pick\ one\b:?
             | \(?yes\s*[/|]\s*no\b(?:\s*[/|]\s*(?:n/a|na)\b)?\)?
-            | \(?ready\s*/\s*not\ ready\)?
+            | \\?\(?ready\s*/\s*not\ ready\\?\)?
             | (?:week\ of\s+)?m{1,2}/d{1,2}(?:/y{2,4})?\b
             )",
         )

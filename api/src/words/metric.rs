@@ -8,11 +8,19 @@ use super::{Filled, filled, plain, quantity};
 /// name or the number is still to come.
 pub fn rows_of_metric(raw: &str) -> Option<(String, Quantity)> {
     let (name, value) = split(raw)?;
-    let name = plain(name.trim_start_matches(|c: char| c.is_whitespace() || "-•|".contains(c)));
+    let name = name.trim_start_matches(|c: char| c.is_whitespace() || "-•|".contains(c));
+    let name = plain(name.get(list_number(name)..).unwrap_or(name));
     match filled(value) {
         Filled::Value(value) if !name.is_empty() => Some((name, quantity(value))),
         _ => None,
     }
+}
+
+/// How long the number of a list item is that the text begins with: `13. `.
+fn list_number(text: &str) -> usize {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let marked = text.get(digits..).is_some_and(|rest| rest.starts_with(". ") && digits > 0);
+    if marked { digits + 2 } else { 0 }
 }
 
 /// Splits at the first colon or equals sign that separates: not in brackets, a URL, a time or

@@ -19,6 +19,10 @@ use super::{group, pattern, plain};
 /// Every moment that the words may mean lies between `earliest` and `latest`. What is not certain
 /// keeps its raw text with precision unknown; `by 6/28/21` has a latest moment alone.
 pub fn occurrence(raw: &str, zone: &TimeZone, hint: Option<&YearHint>) -> Occurrence {
+    // A plan may name an estimated day; nothing happened on it yet.
+    static INTENDED: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)\b(?:estimated?|tentative(?:ly)?|desired|planned|expected|target(?:ed)?)\b")
+    });
     let text = plain(raw);
     let unknown = Occurrence {
         raw: Some(raw.to_owned()),
@@ -34,6 +38,9 @@ pub fn occurrence(raw: &str, zone: &TimeZone, hint: Option<&YearHint>) -> Occurr
         return Occurrence { earliest: at.clone(), latest: at, precision, ..unknown };
     }
     let Reading::Clear(span) = read(&text, hint) else { return unknown };
+    if INTENDED.is_match(&text) {
+        return unknown;
+    }
     let said = clock(&without_dates(&text, &span));
     let named = said.zone.and_then(|name| TimeZone::get(name).ok());
     let zone = named.as_ref().unwrap_or(zone);

@@ -6,6 +6,7 @@ use regex::Regex;
 use schemas::id::Decimal;
 use schemas::values::{Qualifier, Quantity, Statistic};
 
+use super::lead::{lead, leading_statistic};
 use super::{after, group, pattern, plain};
 
 /// Words that may follow a number and are not its unit.
@@ -19,7 +20,12 @@ const NOT_UNITS: &[&str] = &[
 /// Words that stand between a number and its unit.
 const BEFORE_UNITS: &[&str] = &[
     "active",
+    "additional",
     "authenticated",
+    "complete",
+    "completed",
+    "eligible",
+    "full",
     "daily",
     "different",
     "distinct",
@@ -61,13 +67,13 @@ const MONTHS: &[&str] = &[
 
 /// What was understood of a phrase that begins with a number or with words that lead to one.
 #[derive(Default)]
-struct Phrase {
+pub(super) struct Phrase {
     value: Option<Decimal>,
     range: Option<(Decimal, Decimal)>,
     ratio: Option<(Decimal, Decimal)>,
-    qualifier: Option<Qualifier>,
-    approx: bool,
-    statistic: Option<Statistic>,
+    pub(super) qualifier: Option<Qualifier>,
+    pub(super) approx: bool,
+    pub(super) statistic: Option<Statistic>,
     unit: Option<String>,
 }
 
@@ -185,81 +191,6 @@ fn phrase(text: &str) -> Option<(Phrase, &str)> {
         found.qualifier = Some(Qualifier::Exact);
     }
     Some((found, rest))
-}
-
-/// The words before a number: about, a bound, a statistic, in any order.
-fn lead(text: &str) -> (Phrase, &str) {
-    static APPROX: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"(?i)^(?:[~≈∼]\s*|(?:about|around|approx(?:imately)?\.?|roughly|circa|ca\.|nearly|almost|estimated|est\.)\s+)",
-        )
-    });
-    let mut found = Phrase::default();
-    let mut rest = text.trim_start();
-    loop {
-        if let Some(next) = after(&APPROX, rest) {
-            found.approx = true;
-            rest = next;
-        } else if let Some((qualifier, next)) = bound(rest).filter(|_| found.qualifier.is_none()) {
-            found.qualifier = Some(qualifier);
-            rest = next;
-        } else if let Some((statistic, next)) =
-            leading_statistic(rest).filter(|_| found.statistic.is_none())
-        {
-            found.statistic = Some(statistic);
-            rest = next;
-        } else {
-            return (found, rest);
-        }
-    }
-}
-
-/// Words and signs that bound the number after them.
-fn bound(text: &str) -> Option<(Qualifier, &str)> {
-    static BOUNDS: LazyLock<[(Qualifier, Regex); 4]> = LazyLock::new(|| {
-        [
-            (
-                Qualifier::Le,
-                pattern(
-                    r"(?i)^(?:(?:<=|≤|=<)\s*|(?:at most|no more than|not more than|up to|max(?:imum)?\.?(?: of)?)\s+)",
-                ),
-            ),
-            (
-                Qualifier::Ge,
-                pattern(
-                    r"(?i)^(?:(?:>=|≥|=>)\s*|(?:at least|no less than|no fewer than|min(?:imum)?\.?(?: of)?)\s+)",
-                ),
-            ),
-            (
-                Qualifier::Lt,
-                pattern(r"(?i)^(?:<\s*|(?:less than|fewer than|lower than|under|below)\s+)"),
-            ),
-            (
-                Qualifier::Gt,
-                pattern(r"(?i)^(?:>\s*|(?:more than|greater than|higher than|over|above)\s+)"),
-            ),
-        ]
-    });
-    BOUNDS.iter().find_map(|(qualifier, words)| Some((*qualifier, after(words, text)?)))
-}
-
-fn leading_statistic(text: &str) -> Option<(Statistic, &str)> {
-    static STATISTIC: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(
-            r"(?i)^(?:an?\s+|the\s+)?(?<word>p50|p75|p90|p95|p99|mean|avg\.?|average|median)(?:\s+|:|=|\)|$)(?:\s*(?:latency|response times?|load times?|time|duration|score|rating)\s*)?\s*(?:of\s|is\s|was\s|were\s|measures?\s|at\s|:|=)?\s*",
-        )
-    });
-    let found = STATISTIC.captures(text)?;
-    let statistic = match group(&found, "word").to_ascii_lowercase().as_str() {
-        "p50" => Statistic::P50,
-        "p75" => Statistic::P75,
-        "p90" => Statistic::P90,
-        "p95" => Statistic::P95,
-        "p99" => Statistic::P99,
-        "median" => Statistic::Median,
-        _ => Statistic::Mean,
-    };
-    Some((statistic, text.get(found.get(0)?.end()..)?))
 }
 
 /// One number, a range or a ratio.
@@ -399,7 +330,8 @@ fn plus_or_ish<'t>(rest: &'t str, found: &mut Phrase) -> &'t str {
 /// What is counted, when a word says so.
 fn unit<'t>(text: &'t str, found: &mut Phrase) -> &'t str {
     static PERCENT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)^\s*(?:%|percent\b|pct\b)"));
-    static WORD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?<word>[A-Za-z]+)"));
+    static WORD: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"^\s*(?<word>[A-Za-z]+(?:-[A-Za-z]+)*)"));
     if let Some(rest) = after(&PERCENT, text) {
         found.unit = Some("%".to_owned());
         return rest;
@@ -411,18 +343,22 @@ fn unit<'t>(text: &'t str, found: &mut Phrase) -> &'t str {
         if NOT_UNITS.contains(&word.as_str()) || MONTHS.contains(&word.as_str()) {
             break;
         }
-        let goes_on = BEFORE_UNITS.contains(&word.as_str());
+        let goes_on = is_before_unit(&word);
         words.push(spelled_out(&word));
         rest = next.get(0).and_then(|all| rest.get(all.end()..)).unwrap_or("");
         if !goes_on {
             break;
         }
     }
-    if words.last().is_none_or(|last| BEFORE_UNITS.contains(&last.as_str())) {
+    if words.last().is_none_or(|last| is_before_unit(last)) {
         return text;
     }
     found.unit = found.unit.take().or(Some(words.join(" ")));
     rest
+}
+
+fn is_before_unit(word: &str) -> bool {
+    BEFORE_UNITS.contains(&word) || word.contains('-')
 }
 
 fn spelled_out(unit: &str) -> String {
