@@ -4,6 +4,7 @@
 //! the same entries in the same run, in as many threads, and parses their JSON without keeping it.
 #![allow(
     clippy::print_stdout,
+    clippy::indexing_slicing,
     reason = "a benchmark prints its results, and panics if it is wrong"
 )]
 
@@ -140,7 +141,7 @@ fn payload(n: usize, time_us: i64) -> Vec<u8> {
             ("metric.observed", json!({ "metric": metric, "quantity": quantity, "stage": stage }))
         }
     };
-    data["basis"] = if n % 3 == 0 { "reported" } else { "observed" }.into();
+    data["basis"] = if n.is_multiple_of(3) { "reported" } else { "observed" }.into();
     data["actor"] = json!({ "kind": "person", "id": format!("staff-{}", n % 40) });
     let mut event = json!({
         "specversion": "1.0", "id": format!("{n:012}"), "source": "urn:bench", "data": data,

@@ -5,9 +5,10 @@
 
 mod part;
 mod touch;
+mod unmade;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
@@ -17,7 +18,10 @@ use schemas::RolloutId;
 
 use crate::{
     index::{Gathered, Writer},
-    projection::touch::{Touch, Touched},
+    projection::{
+        touch::{Touch, Touched},
+        unmade::Unmade,
+    },
     recorded::Recorded,
     store::{Position, Rows, Store},
     views::{
@@ -29,11 +33,12 @@ use crate::{
 };
 pub(crate) use part::day_of;
 
-/// Most entries that are folded into rows that are in use: a crash repeats no more than these.
-pub(crate) const LIVE_BATCH_LEN_MAX: usize = 1_000;
+/// Most entries that are folded into rows that are in use: a crash repeats no more than these. Few
+/// in tests, so that they need several.
+pub(crate) const LIVE_BATCH_LEN_MAX: usize = if cfg!(test) { 200 } else { 1_000 };
 
-/// Most entries in a batch of a rebuild.
-const REBUILD_BATCH_LEN_MAX: usize = 20_000;
+/// Most entries in a batch of a rebuild. Few in tests, so that they need several.
+const REBUILD_BATCH_LEN_MAX: usize = if cfg!(test) { 250 } else { 20_000 };
 
 /// Writes the rows of one store.
 #[derive(Debug)]
@@ -42,9 +47,8 @@ pub(crate) struct Projection {
     position: Position,
     writer: Writer,
     counts: Counts,
-    /// `Some` in a rebuild: the rollouts whose rows are still to be made. Nobody sees the rows
-    /// before the end, so each is made once.
-    unmade: Option<BTreeSet<RolloutId>>,
+    /// `Some` in a rebuild: the rollouts whose rows are still to be made.
+    unmade: Option<Unmade>,
 }
 
 impl Projection {
@@ -56,7 +60,7 @@ impl Projection {
 
     /// Begins in an empty store that nobody reads before [`finish`](Projection::finish).
     pub(crate) fn rebuild(store: Store) -> Projection {
-        let (position, unmade) = (START, Some(BTreeSet::new()));
+        let (position, unmade) = (START, Some(Unmade::default()));
         let (writer, counts) = (Writer::default(), Counts::default());
         Projection { store, position, writer, counts, unmade }
     }
@@ -95,16 +99,14 @@ impl Projection {
         touched.note(log, &events, &mut gathered)?;
         let source = Source { store: &self.store, log, gathered: Some(&gathered) };
         let mut rows = Rows::default();
-        let folded = match &mut self.unmade {
-            Some(unmade) => {
-                extend(&events, touched.rollouts, unmade, folds);
-                vec![]
-            }
-            None => fold(&source, &events, touched.rollouts, folds, threads)?,
+        let (folded, made) = if let Some(unmade) = &mut self.unmade {
+            (vec![], unmade.collect(&source, &events, touched.rollouts)?)
+        } else {
+            let folded = fold(&source, &events, touched.rollouts, folds, threads)?;
+            let made = folded.iter().map(|(id, folded)| folded.row(id)).collect();
+            (folded, made)
         };
-        for (id, folded) in &folded {
-            rows.put(rollout_key(id.as_str()), &folded.row(id))?;
-        }
+        put_rollouts(&mut rows, &made)?;
         for (key, row) in &touched.flags {
             rows.put(flag_key(key), row)?;
         }
@@ -124,23 +126,10 @@ impl Projection {
     }
 
     /// Makes the rows that a rebuild has left for the end, and gives the store back.
-    pub(crate) fn finish(
-        mut self,
-        log: &dyn Log,
-        threads: usize,
-        folds: &Mutex<Folds>,
-    ) -> Result<Store, ViewsError> {
-        let mut rows = Rows::default();
-        let unmade: Vec<RolloutId> = self.unmade.take().into_iter().flatten().collect();
+    pub(crate) fn finish(mut self, log: &dyn Log, threads: usize) -> Result<Store, ViewsError> {
         let source = Source { store: &self.store, log, gathered: None };
-        let made: Vec<RolloutRow> = in_threads(unmade, threads, |id| {
-            let cached = lock(folds).get(&id);
-            let folded = cached.map_or_else(|| source.fold(&id, folds), Ok)?;
-            Ok(folded.row(&id))
-        })?;
-        for row in &made {
-            rows.put(rollout_key(&row.id), row)?;
-        }
+        let mut rows = Rows::default();
+        put_rollouts(&mut rows, &self.unmade.take().unwrap_or_default().finish(&source, threads)?)?;
         self.store.apply(rows, &self.position)?;
         Ok(self.store)
     }
@@ -166,12 +155,19 @@ impl Projection {
     }
 }
 
+fn put_rollouts(rows: &mut Rows, made: &[RolloutRow]) -> Result<(), ViewsError> {
+    for row in made {
+        rows.put(rollout_key(&row.id), row)?;
+    }
+    Ok(())
+}
+
 /// Where every store begins.
 pub(crate) const START: Position = Position { next: 0, hash: [0; 32], version: VERSION };
 
 /// Entries, read.
 struct Run {
-    events: Vec<Recorded>,
+    events: Vec<Arc<Recorded>>,
     gathered: Gathered,
     position: Position,
     counts: Counts,
@@ -188,13 +184,13 @@ pub(crate) struct Batch {
 /// Folds each touched rollout once, on from where it was if nothing forbids.
 fn fold(
     source: &Source<'_>,
-    events: &[Recorded],
+    events: &[Arc<Recorded>],
     touched: BTreeMap<RolloutId, Touch>,
     folds: &Mutex<Folds>,
     threads: usize,
 ) -> Result<Vec<(RolloutId, Arc<Folded>)>, ViewsError> {
     in_threads(touched.into_iter().collect(), threads, |(id, touch): (RolloutId, Touch)| {
-        let later = touch.events(events);
+        let later: Vec<Arc<Recorded>> = touch.events(events).cloned().collect();
         let cached = lock(folds).take(&id);
         let known = || source.store.get::<RolloutRow>(&rollout_key(id.as_str()));
         let before = match cached {
@@ -202,45 +198,18 @@ fn fold(
             None if known()?.is_none() => Some(Arc::new(Folded::empty(&id))),
             None => None,
         };
-        let folded = match before.filter(|folded| !touch.refold && folded.goes_on_with(&later)) {
+        let folded = match before
+            .filter(|folded| !touch.gains && !touch.amends && folded.goes_on_with(&later))
+        {
             Some(folded) => {
                 let mut folded = Arc::unwrap_or_clone(folded);
-                folded.extend(later);
+                folded.extend(&later);
                 folded
             }
             None => Folded::fresh(&id, &source.of_rollout(&id)?),
         };
         Ok((id, Arc::new(folded)))
     })
-}
-
-/// Folds on what can be folded on, and forgets what cannot: `finish` folds it from the start.
-fn extend(
-    events: &[Recorded],
-    touched: BTreeMap<RolloutId, Touch>,
-    unmade: &mut BTreeSet<RolloutId>,
-    folds: &Mutex<Folds>,
-) {
-    let work: Vec<(RolloutId, Touch, Option<Arc<Folded>>)> = touched
-        .into_iter()
-        .map(|(id, touch)| {
-            let cached = lock(folds).take(&id);
-            let first = unmade.insert(id.clone());
-            let before = cached.or_else(|| first.then(|| Arc::new(Folded::empty(&id))));
-            (id, touch, before)
-        })
-        .collect();
-    let folded = in_threads(work, 2, |(id, touch, before)| {
-        let later = touch.events(events);
-        let before = before.filter(|folded| !touch.refold && folded.goes_on_with(&later));
-        Ok(before.map(|folded| {
-            let mut folded = Arc::unwrap_or_clone(folded);
-            folded.extend(later);
-            (id, Arc::new(folded))
-        }))
-    });
-    let mut folds = lock(folds);
-    folded.into_iter().flatten().flatten().for_each(|(id, folded)| folds.put(id, folded));
 }
 
 /// Does the work in so many threads; results come in the order of the work.

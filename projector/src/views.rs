@@ -174,15 +174,14 @@ impl Views {
         let mut projection = lock(&self.projection);
         // Its store must be closed before another one takes its place.
         *projection = None;
-        let folds = Mutex::default();
-        let (store, position) = made(self.place.fresh("new")?, log, to, threads, &folds)?;
+        let (store, position) = made(self.place.fresh("new")?, log, to, threads)?;
         arrived(&position, to, log)?;
         let counts = store.get(rows::COUNTS)?.unwrap_or_default();
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let old = current.store.take();
         let store = self.place.replace(old, store)?;
         *current = Current { store: Some(store), position, counts };
-        *lock(&self.folds) = folds.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *lock(&self.folds) = Folds::default();
         Ok(())
     }
 
@@ -198,7 +197,7 @@ impl Views {
             recorded_at_us: 0,
         };
         let store = self.place.fresh("diff")?;
-        let (again, position) = made(store, log, to, threads, &Mutex::default())?;
+        let (again, position) = made(store, log, to, threads)?;
         let differences = diff::compare(live.store()?, &again)?;
         self.place.discard(again)?;
         drop(making);
@@ -346,19 +345,19 @@ fn made(
     log: &dyn Log,
     to: Head,
     threads: usize,
-    folds: &Mutex<Folds>,
 ) -> Result<(Store, Position), ViewsError> {
+    let folds = Mutex::default();
     let mut making = Projection::rebuild(store);
     loop {
         let len = making.batch_len(&to);
         if len == 0 {
             break;
         }
-        let batch = making.step(log, len, threads, folds)?;
-        making.store(batch, folds)?;
+        let batch = making.step(log, len, threads, &folds)?;
+        making.store(batch, &folds)?;
     }
     let position = making.position();
-    Ok((making.finish(log, threads, folds)?, position))
+    Ok((making.finish(log, threads)?, position))
 }
 
 #[cfg(test)]

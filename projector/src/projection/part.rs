@@ -1,6 +1,6 @@
 //! Reads a run of entries and notes, for each index, which of them stand where.
 
-use std::thread;
+use std::{sync::Arc, thread};
 
 use ledger::{Log, LogError, Seq};
 
@@ -19,7 +19,7 @@ const PART_LEN_MIN: usize = 256;
 /// A run of entries without gaps.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    pub events: Vec<Recorded>,
+    pub events: Vec<Arc<Recorded>>,
     pub gathered: Gathered,
     /// Hash of the entry before the first, as the first says.
     pub parent: [u8; 32],
@@ -65,7 +65,7 @@ fn read_part(log: &dyn Log, from: u64, len: usize) -> Result<Part, LogError> {
     for entry in &entries {
         let recorded = read_entry(entry);
         part.post(&recorded);
-        part.events.push(recorded);
+        part.events.push(Arc::new(recorded));
     }
     Ok(part)
 }

@@ -1,6 +1,6 @@
 //! Which rollouts and flags a batch of events is about.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ledger::Log;
 use schemas::{Event, RolloutId};
@@ -22,14 +22,19 @@ use crate::{
 pub(super) struct Touch {
     /// Places in the batch, ascending.
     places: Vec<usize>,
-    /// Whether it also gains or changes events from before the batch.
-    pub refold: bool,
+    /// Whether it also gains events from before the batch.
+    pub gains: bool,
+    /// Whether an event says something about an earlier one.
+    pub amends: bool,
 }
 
 impl Touch {
     /// The events of the batch that are about the rollout.
-    pub(super) fn events<'a>(&self, batch: &'a [Recorded]) -> Vec<&'a Recorded> {
-        self.places.iter().filter_map(|place| batch.get(*place)).collect()
+    pub(super) fn events<'a>(
+        &'a self,
+        batch: &'a [Arc<Recorded>],
+    ) -> impl Iterator<Item = &'a Arc<Recorded>> {
+        self.places.iter().filter_map(|place| batch.get(*place))
     }
 }
 
@@ -51,7 +56,7 @@ impl<'a> Touched<'a> {
     pub(super) fn note(
         &mut self,
         log: &dyn Log,
-        batch: &[Recorded],
+        batch: &[Arc<Recorded>],
         gathered: &mut Gathered,
     ) -> Result<(), ViewsError> {
         let events = Events { log, batch };
@@ -69,7 +74,7 @@ impl<'a> Touched<'a> {
                 }
                 _ => {
                     if let Some(rollout) = &recorded.subject {
-                        self.touch(rollout, place, false);
+                        self.touch(rollout, place, false, false);
                     }
                 }
             }
@@ -93,15 +98,15 @@ impl<'a> Touched<'a> {
             if about.of_service {
                 for rollout in row.rollouts.clone() {
                     let id = rollout.parse::<RolloutId>();
-                    self.touch(&id.expect("only ids of rollouts are linked"), place, amends);
+                    self.touch(&id.expect("only ids of rollouts are linked"), place, amends, false);
                 }
             }
         }
-        let mut refold = amends;
+        let mut gains = false;
         if let Some(key) = &about.registers {
             let row = self.flag(key.as_str())?;
             // What the service said before the registration becomes part of the rollout.
-            refold |= row.words > 0;
+            gains |= row.words > 0;
             for rollout in &about.rollouts {
                 if let Err(free) =
                     row.rollouts.binary_search_by(|r| r.as_str().cmp(rollout.as_str()))
@@ -111,17 +116,18 @@ impl<'a> Touched<'a> {
             }
         }
         for rollout in &about.rollouts {
-            self.touch(rollout, place, refold);
+            self.touch(rollout, place, amends, gains);
         }
         Ok(())
     }
 
-    fn touch(&mut self, rollout: &RolloutId, place: usize, refold: bool) {
+    fn touch(&mut self, rollout: &RolloutId, place: usize, amends: bool, gains: bool) {
         if !self.rollouts.contains_key(rollout) {
             self.rollouts.insert(rollout.clone(), Touch::default());
         }
         let Some(touch) = self.rollouts.get_mut(rollout) else { return };
-        touch.refold |= refold;
+        touch.amends |= amends;
+        touch.gains |= gains;
         if touch.places.last() != Some(&place) {
             touch.places.push(place);
         }

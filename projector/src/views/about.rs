@@ -1,6 +1,6 @@
 //! Which rollouts and flags an event is about, also when it says so only through its target.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ledger::{Log, LogError, Seq};
 use schemas::{Event, FlagKey, RolloutId};
@@ -33,7 +33,7 @@ pub fn read_entry(entry: &ledger::Entry) -> Recorded {
 pub(crate) struct Events<'a> {
     pub log: &'a dyn Log,
     /// Without gaps.
-    pub batch: &'a [Recorded],
+    pub batch: &'a [Arc<Recorded>],
 }
 
 impl Events<'_> {
@@ -69,7 +69,7 @@ impl Events<'_> {
     fn find(&self, seq: u64) -> Result<Option<Recorded>, LogError> {
         let first = self.batch.first().map_or(u64::MAX, |e| e.seq);
         if let Some(place) = seq.checked_sub(first).and_then(|n| usize::try_from(n).ok()) {
-            return Ok(self.batch.get(place).cloned());
+            return Ok(self.batch.get(place).map(|found| Recorded::clone(found)));
         }
         Ok(self.log.read(Seq(seq), 1)?.first().map(read_entry))
     }

@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// How many events the folded rollouts in memory may hold together; about a kilobyte each.
-const FOLDED_EVENTS_MAX: usize = 200_000;
+/// Few in tests, so that they reach it.
+const FOLDED_EVENTS_MAX: usize = if cfg!(test) { 300 } else { 100_000 };
 
 /// A rollout and how far it is folded.
 #[derive(Clone, Debug)]
@@ -45,16 +46,27 @@ impl Folded {
         folded
     }
 
+    /// The same of events that need not be copied if none speaks of another.
+    pub(crate) fn of(id: &RolloutId, events: &[Arc<Recorded>]) -> Folded {
+        if events.iter().any(|event| amends(event)) {
+            let events: Vec<Recorded> = events.iter().map(|event| Recorded::clone(event)).collect();
+            return Folded::fresh(id, &events);
+        }
+        let mut folded = Folded::empty(id);
+        folded.extend(events);
+        folded
+    }
+
     /// Whether folding these later entries on gives what folding all again would: they happened
     /// after all that is folded, and change nothing in it.
-    pub(crate) fn goes_on_with(&self, later: &[&Recorded]) -> bool {
-        let amends = |e: &&Recorded| e.known().is_some_and(|e| facets::target(e).is_some());
-        later.iter().all(|e| e.order_key() > self.last) && !later.iter().any(amends)
+    pub(crate) fn goes_on_with(&self, later: &[Arc<Recorded>]) -> bool {
+        later.iter().all(|event| event.order_key() > self.last && !amends(event))
     }
 
     /// Takes in entries that [`goes_on_with`](Folded::goes_on_with) allows.
-    pub(crate) fn extend(&mut self, mut later: Vec<&Recorded>) {
-        later.sort_by_key(|e| e.order_key());
+    pub(crate) fn extend(&mut self, later: &[Arc<Recorded>]) {
+        let mut later: Vec<&Recorded> = later.iter().map(AsRef::as_ref).collect();
+        later.sort_by_key(|event| event.order_key());
         for event in later {
             self.apply(event);
         }
@@ -76,6 +88,11 @@ impl Folded {
             ..RolloutRow::of(id.as_str(), &self.rollout)
         }
     }
+}
+
+/// Whether an event says something about another one.
+fn amends(event: &Recorded) -> bool {
+    event.known().is_some_and(|event| facets::target(event).is_some())
 }
 
 /// The rollouts that were used last.
