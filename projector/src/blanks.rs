@@ -15,6 +15,7 @@ use schemas::{
 use serde::Serialize;
 
 pub use unplaced::Unplaced;
+pub(crate) use unplaced::parts;
 
 use crate::{
     rollout::{Provenance, Rollout, Stage, decisions::Decision, decisions::same_words, exposure},

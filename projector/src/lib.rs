@@ -3,10 +3,12 @@
 pub mod blanks;
 pub mod checkpoints;
 pub mod codec;
+pub mod deviations;
 pub mod flag_state;
 pub mod index;
 mod projection;
 pub mod recorded;
+pub mod report;
 pub mod rollout;
 pub mod store;
 pub mod timeline;

@@ -104,7 +104,8 @@ fn what_the_ledger_knows_goes_into_its_place() {
         questions/1/question = -
         questions/1/answer = They like it, [20]
         questions/2/question = -
-        questions/2/answer = -"#]].assert_eq(&shown.join("\n"));
+        questions/2/answer = -"#]]
+    .assert_eq(&shown.join("\n"));
 
     let blanks = rollout.plan.newest().unwrap().blanks().map(|f| f.path.clone());
     let filled: Vec<String> = blanks
@@ -128,7 +129,8 @@ fn what_the_ledger_knows_goes_into_its_place() {
         [15] Stage stage-a began with 5 %.
         [16] Stage stage-a: latency: 0.9 s.
         [18] The rollout was launched with everyone.
-        [21] Note: All quiet."#]].assert_eq(&unplaced.join("\n"));
+        [21] Note: All quiet."#]]
+    .assert_eq(&unplaced.join("\n"));
 }
 
 #[test]

@@ -199,7 +199,7 @@ impl List<'_> {
 }
 
 /// Everything that a block of results says: the place's name, its words for a reader, the value.
-fn parts(results: &Results) -> Vec<(&'static str, String, String)> {
+pub(crate) fn parts(results: &Results) -> Vec<(&'static str, String, String)> {
     let mut parts = Vec::new();
     let mut put = |leaf, name: &str, text: Option<String>| {
         let text = text.map(|t| t.split_whitespace().collect::<Vec<_>>().join(" "));

@@ -1,6 +1,6 @@
 //! Where a rollout is now: every move it made, and what the last one says.
 
-use schemas::{Event, FlagKey, StageKey, event::flag::FlagRole, values::Exposure};
+use schemas::{Event, StageKey, event::flag::FlagRole, values::Exposure};
 use serde::Serialize;
 
 use super::{FlagMove, Provenance, Rollout};
@@ -78,7 +78,6 @@ pub struct Current {
 /// A flag's newest state in one service and environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FlagNow {
-    pub key: FlagKey,
     pub role: Option<FlagRole>,
     #[serde(flatten)]
     pub newest: FlagMove,
@@ -148,9 +147,9 @@ impl Rollout {
         let flags: Vec<FlagNow> = self
             .flags
             .registered()
-            .flat_map(|(key, flag)| {
+            .flat_map(|(_, flag)| {
                 let now = flag.now().into_iter();
-                now.map(|newest| FlagNow { key: key.clone(), role: flag.role(), newest })
+                now.map(|newest| FlagNow { role: flag.role(), newest })
             })
             .collect();
         let ran = |s: &&super::Stage| !s.started() && s.attempts.iter().any(|a| a.inferred_ran);

@@ -12,6 +12,9 @@ pub struct Provenance {
     /// When it happened; absent when nobody knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Moment>,
+    /// The latest moment at which it can have happened, when only a span is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest: Option<Moment>,
     pub recorded_at: Moment,
     pub basis: Basis,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,9 +59,11 @@ impl Provenance {
         let common = recorded.known()?.common();
         let amended = &recorded.amended;
         let place = common.plan;
+        let latest = common.occurrence.and_then(|o| o.latest.as_ref());
         Some(Provenance {
             seq: recorded.seq,
             time: recorded.happened(),
+            latest: latest.map(|l| Moment(l.micros())),
             recorded_at: Moment(recorded.recorded_at_us),
             basis: common.basis,
             actor: common.actor.cloned(),

@@ -36,6 +36,7 @@ pub struct Flag {
 /// One change of a flag with its state behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FlagMove {
+    pub key: FlagKey,
     pub seq: u64,
     /// When it happened by the service's log.
     pub time: Option<Moment>,
@@ -102,6 +103,7 @@ impl Flag {
                 self.changes.iter().map(|(c, _)| c).filter(|c| home(c) == of).cloned().collect();
             let Some(key) = rows.first().map(|c| c.change.key.clone()) else { continue };
             moves.extend(steps(key.as_str(), &rows, None).into_iter().map(|step| FlagMove {
+                key: key.clone(),
                 seq: step.event.seq,
                 time: step.event.time_us.map(Moment),
                 recorded_at: Moment(step.event.recorded_at_us),
