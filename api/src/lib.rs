@@ -1,7 +1,41 @@
-//! The service.
+//! The service and the one binary, `rollout-ledger`: alone knows HTTP, the clock, the environment
+//! and tasks.
+//!
+//! # Reading order
+//!
+//! - [`config`]: every command and setting.
+//! - [`intake`]: the door that every event comes through; [`guard`] looks for personal data.
+//! - [`engine`]: the log opened for writing; [`ingest`]: the writer's thread of a server.
+//! - [`history`], [`answers`]: reading the log, and what is answered from it.
+//! - [`plan`], [`words`], [`flags`]: what people and flag services wrote, understood.
+//! - [`record`]: every event as typed flags.
+//! - [`serve`], [`http`], [`facts`]: the running service.
+//! - [`commands`]: one function for each command.
 
+pub mod answers;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod context;
+pub mod engine;
+pub mod example;
+pub mod exit;
+pub mod facts;
+pub mod filter;
 pub mod flags;
 pub mod guard;
+pub mod history;
+pub mod home;
+pub mod http;
+pub mod ingest;
+pub mod intake;
+pub mod moment;
+pub mod output;
+
 pub mod plan;
 pub mod pseudonym;
+pub mod record;
+pub mod remote;
+pub mod serve;
+pub mod show;
 pub mod words;

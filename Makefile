@@ -1,0 +1,38 @@
+# The commands that matter: `make demo` and `make test`. Everything else is for those who build it.
+
+CARGO ?= cargo
+VENV := $(CURDIR)/target/venv
+# The verifier in Python needs the blake3 package to check the chain; Debian has none.
+BLAKE3 := 1.0.8
+
+.PHONY: demo test bench lint deny build
+
+build:
+	$(CARGO) build --locked --release -p api
+
+# The main job on an example: import, record, ask, fill in, verify, tamper, serve.
+demo: build
+	./examples/demo.sh
+
+# Every test. The whole product is tested on the real binary, so that is built first.
+test: $(VENV)/ready
+	$(CARGO) build --locked -p api
+	PYTHON=$(VENV)/bin/python $(CARGO) test --locked --workspace -- --nocapture
+
+# Prints one line for each measure: `bench NAME VALUE UNIT baseline VALUE ratio R target >= T`.
+bench:
+	$(CARGO) bench --locked -p ledger -p projector
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+deny:
+	@command -v cargo-deny >/dev/null || { echo 'cargo-deny is missing; type: cargo install cargo-deny --version 0.20.2 --locked' >&2; exit 1; }
+	cargo-deny --offline check bans licenses sources
+
+$(VENV)/ready:
+	@command -v python3 >/dev/null || { echo 'python3 is missing; type: apt-get install python3 python3-venv' >&2; exit 1; }
+	python3 -m venv $(VENV) || { echo 'python3-venv is missing; type: apt-get install python3-venv' >&2; exit 1; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check blake3==$(BLAKE3)
+	touch $@

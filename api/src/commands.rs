@@ -1,0 +1,98 @@
+//! One function for each command: ask, print.
+
+mod event;
+mod flags;
+mod plan;
+mod record;
+mod rollout;
+mod serve;
+mod verify;
+mod views;
+
+pub(crate) use event::shown;
+
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+
+use crate::{
+    config::{Cli, Clock, Command, Global},
+    context::Context,
+    engine::{self, Engine},
+    exit::{Code, fail},
+    moment, output,
+};
+
+/// The whole command line: what `config` declares, and the commands made from the schemas.
+pub fn command_line() -> clap::Command {
+    let record = crate::record::command();
+    Cli::command().subcommand(record).subcommand(crate::record::correct::command())
+}
+
+/// Runs what the command line asks for.
+pub fn run(matches: &ArgMatches) -> anyhow::Result<()> {
+    let context =
+        |global: &Global| Context { data_dir: global.data_dir.clone(), format: global.output };
+    match matches.subcommand() {
+        Some(("record", chosen)) => {
+            let global = Global::from_arg_matches(matches)?;
+            record::record(&context(&global), chosen)
+        }
+        Some(("correct", chosen)) => {
+            let global = Global::from_arg_matches(matches)?;
+            record::correct(&context(&global), chosen)
+        }
+        _ => {
+            let cli = Cli::from_arg_matches(matches)?;
+            dispatch(&context(&cli.global), cli.command)
+        }
+    }
+}
+
+fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Init { origin } => init(context, origin.as_deref()),
+        Command::Plan(command) => plan::run(context, command),
+        Command::Flags(command) => flags::run(context, command),
+        Command::Event(command) => event::run(context, command),
+        Command::Rollout(command) => rollout::run(context, command),
+        Command::Report { id, format, moment } => rollout::report(context, &id, format, &moment),
+        Command::Verify { dir, head } => verify::run(context, dir, head.as_deref()),
+        Command::Views(command) => views::run(context, command),
+        Command::Clock(Clock::Step { reason }) => clock_step(context, &reason),
+        Command::Serve { listen } => serve::run(context, &listen),
+    }
+}
+
+fn init(context: &Context, origin: Option<&str>) -> anyhow::Result<()> {
+    let (home, receipt) = engine::init(&context.data_dir, origin)?;
+    let made = serde_json::json!({
+        "data_dir": home.dir(), "seq": receipt.seq.0, "hash": receipt.hash.to_string(),
+    });
+    output::object(context.format, &made, || {
+        let (dir, hash) = (home.dir().display(), receipt.hash);
+        format!("made a ledger in {dir}\nentry 0 {hash}")
+    })?;
+    output::say(
+        "keep the directory keys/ in a safe place apart from the ledger; next: `rollout-ledger \
+         plan import FILE.md`",
+    )?;
+    Ok(())
+}
+
+/// The only entry that may be earlier than the one before it.
+fn clock_step(context: &Context, reason: &str) -> anyhow::Result<()> {
+    let home = context.alone()?;
+    let mut engine = Engine::open_after_step(&home)?;
+    let (from, to) = (engine.writer.head().recorded_at_us, engine.clock.now_us()?);
+    if to >= from {
+        let what = "the clock is not behind the newest entry, so there is no step to record";
+        return Err(fail(Code::Conflict, what));
+    }
+    let data = serde_json::json!({
+        "from": moment::shown_us(from), "to": moment::shown_us(to), "reason": reason,
+        "basis": "observed",
+    });
+    let id = format!("clock-stepped-{from}");
+    let receipt = engine.append_own("rollout.ledger.clock_stepped.v1", &id, data)?;
+    engine.log.close()?;
+    Ok(output::print(&format!("recorded as entry {}", receipt.seq))?)
+}

@@ -1,0 +1,291 @@
+//! `event append|list|get|redact`.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use ledger::{BATCH_LEN_MAX, BATCH_SIZE_MAX, Entry};
+use projector::views::{Filter, about, read_entry};
+use schemas::canonical;
+use serde_json::{Value, json};
+
+use crate::{
+    config::{Event, EventFilter},
+    context::{Appender, Context},
+    engine::OWN_SOURCE,
+    exit::{Code, Failure, fail},
+    filter,
+    home::random_hex,
+    intake::{BODY_SIZE_MAX, Submitter, own_draft},
+    moment,
+    output::{self, Rows},
+    record::person,
+    remote::Receipt,
+};
+
+pub(super) fn run(context: &Context, command: Event) -> anyhow::Result<()> {
+    match command {
+        Event::Append { file } => append(context, &file),
+        Event::List(filter) => list(context, &filter),
+        Event::Get { seq } => get(context, seq),
+        Event::Redact { seq, reason, approver } => redact(context, seq, &reason, &approver),
+    }
+}
+
+/// An event of the input and the line that it stands in.
+type Line = (usize, Value);
+
+fn append(context: &Context, file: &Path) -> anyhow::Result<()> {
+    let mut input: Box<dyn BufRead> = if file == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Box::new(BufReader::new(opened))
+    };
+    let mut first = Vec::new();
+    while first.trim_ascii().is_empty() {
+        first.clear();
+        if input.by_ref().take(BODY_SIZE_MAX as u64).read_until(b'\n', &mut first)? == 0 {
+            return Err(fail(
+                Code::Failure,
+                "the input is empty: give one event, an array or NDJSON",
+            ));
+        }
+    }
+    let mut appender = context.appender()?;
+    let result = match canonical::parse(&first) {
+        // One whole object on the first line: NDJSON, of which one event is the shortest.
+        Ok(Value::Object(event)) => lines(context, &mut appender, (1, Value::Object(event)), input),
+        Ok(Value::Array(events)) if rest_is_empty(&mut input)? => {
+            all_or_none(context, &mut appender, &events)
+        }
+        _ => whole(context, &mut appender, first, input),
+    };
+    // What is recorded is recorded, whether or not a later line was refused.
+    appender.close()?;
+    result
+}
+
+fn rest_is_empty(input: &mut dyn BufRead) -> io::Result<bool> {
+    let mut rest = Vec::new();
+    input.take(BODY_SIZE_MAX as u64).read_to_end(&mut rest)?;
+    Ok(rest.trim_ascii().is_empty())
+}
+
+/// One JSON value over several lines.
+fn whole(
+    context: &Context,
+    appender: &mut Appender,
+    mut text: Vec<u8>,
+    input: Box<dyn BufRead>,
+) -> anyhow::Result<()> {
+    input.take(BODY_SIZE_MAX as u64).read_to_end(&mut text)?;
+    if text.len() > BODY_SIZE_MAX {
+        let what = format!("one JSON value of more than {BODY_SIZE_MAX} bytes");
+        return Err(fail(Code::Failure, format!("{what}; send NDJSON, one event a line")));
+    }
+    let value = canonical::parse(&text).map_err(|e| fail(Code::Failure, e.to_string()))?;
+    match value {
+        Value::Array(events) => all_or_none(context, appender, &events),
+        event => all_or_none(context, appender, &[event]),
+    }
+}
+
+fn all_or_none(context: &Context, appender: &mut Appender, events: &[Value]) -> anyhow::Result<()> {
+    print_receipts(context, appender.append(events, "cli")?)
+}
+
+/// NDJSON: recorded in batches; a refused line stops it after the receipts of what is recorded.
+fn lines(
+    context: &Context,
+    appender: &mut Appender,
+    first: Line,
+    mut input: Box<dyn BufRead>,
+) -> anyhow::Result<()> {
+    let mut receipts = Vec::new();
+    let mut batch = vec![first];
+    let mut size = 0;
+    let mut text = Vec::new();
+    let mut number = 1;
+    let stopped = loop {
+        text.clear();
+        number += 1;
+        if input.by_ref().take(BODY_SIZE_MAX as u64).read_until(b'\n', &mut text)? == 0 {
+            break None;
+        }
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        // The canonical event may be longer than its line by what the intake adds.
+        let room = text.len() + 512;
+        if batch.len() == BATCH_LEN_MAX || size + room > BATCH_SIZE_MAX {
+            if let Err(e) = flush(context, appender, &mut batch, &mut receipts) {
+                break Some(e);
+            }
+            size = 0;
+        }
+        match canonical::parse(&text) {
+            Ok(event) => batch.push((number, event)),
+            Err(e) => break Some(fail(Code::Failure, format!("line {number}: {e}"))),
+        }
+        size += room;
+    };
+    let flushed = flush(context, appender, &mut batch, &mut receipts);
+    if context.format == output::Format::Table || context.format == output::Format::Json {
+        print_receipts(context, receipts)?;
+    }
+    match stopped {
+        Some(e) => Err(e),
+        None => flushed,
+    }
+}
+
+/// Records a batch; what stands before a refused line is recorded too. Receipts are printed at
+/// once where each has a line of its own.
+fn flush(
+    context: &Context,
+    appender: &mut Appender,
+    batch: &mut Vec<Line>,
+    receipts: &mut Vec<Receipt>,
+) -> anyhow::Result<()> {
+    let lines = std::mem::take(batch);
+    let events: Vec<Value> = lines.iter().map(|(_, event)| event.clone()).collect();
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut stopped = None;
+    let recorded = match appender.append(&events, "cli") {
+        Ok(recorded) => recorded,
+        Err(e) => {
+            let Some(index) = e.downcast_ref::<Failure>().and_then(|f| f.index) else {
+                return Err(e);
+            };
+            let code = e.downcast_ref::<Failure>().map_or(Code::Failure, |f| f.code);
+            let message = e.downcast_ref::<Failure>().map(|f| f.message.clone());
+            let number = lines.get(index).map_or(0, |(number, _)| *number);
+            let before = events.get(..index).unwrap_or_default();
+            stopped = Some(fail(code, format!("line {number}: {}", message.unwrap_or_default())));
+            if before.is_empty() { Vec::new() } else { appender.append(before, "cli")? }
+        }
+    };
+    match context.format {
+        output::Format::Jsonl | output::Format::Csv => print_receipts(context, recorded)?,
+        output::Format::Table | output::Format::Json => receipts.extend(recorded),
+    }
+    stopped.map_or(Ok(()), Err)
+}
+
+pub(super) fn print_receipts(context: &Context, receipts: Vec<Receipt>) -> anyhow::Result<()> {
+    let mut rows = Rows::new(&["seq", "hash", "recorded_at", "duplicate"]);
+    for receipt in receipts {
+        let cells = vec![
+            receipt.seq.to_string(),
+            receipt.hash.clone(),
+            receipt.recorded_at.clone(),
+            receipt.duplicate.to_string(),
+        ];
+        rows.push(cells, &receipt);
+    }
+    Ok(rows.print(context.format, "nothing was recorded")?)
+}
+
+/// An entry as programs read it.
+pub(crate) fn shown(entry: &Entry) -> Value {
+    let event = entry.payload().map(|p| serde_json::from_slice::<Value>(p));
+    let event = event.and_then(Result::ok);
+    let mut shown = json!({
+        "seq": entry.seq().0,
+        "hash": entry.hash().to_string(),
+        "recorded_at": moment::shown_us(entry.recorded_at_us()),
+        "event": event,
+    });
+    if entry.payload().is_none() {
+        shown["redacted"] = json!(true);
+    }
+    shown
+}
+
+fn list(context: &Context, asked: &EventFilter) -> anyhow::Result<()> {
+    let history = context.history()?;
+    let wanted = filter::parse(asked)?;
+    let everything = wanted == Filter::default();
+    let limit = if asked.all { usize::MAX } else { asked.limit };
+    let streamed = context.format == output::Format::Jsonl;
+    let mut rows = Rows::new(&["seq", "time", "rollout", "type", "actor", "basis"]);
+    let mut count = 0;
+    let mut more = false;
+    history.each(asked.after.map_or(0, |after| after + 1), |entry| {
+        if !everything {
+            let recorded = read_entry(entry);
+            let about = about(&*history.log, &recorded)?;
+            if !wanted.admits(&recorded, &about) {
+                return Ok(true);
+            }
+        }
+        if count == limit {
+            more = true;
+            return Ok(false);
+        }
+        count += 1;
+        if streamed {
+            output::print(&shown(entry).to_string())?;
+        } else {
+            rows.push(filter::cells(entry), &shown(entry));
+        }
+        Ok(true)
+    })?;
+    if !streamed {
+        rows.print(context.format, "no event fits")?;
+    }
+    if more {
+        output::say(&format!("more than {limit} events fit; --all shows every one"))?;
+    }
+    Ok(())
+}
+
+fn get(context: &Context, seq: u64) -> anyhow::Result<()> {
+    let entry = context.history()?.entry(seq)?;
+    let value = shown(&entry);
+    output::object(context.format, &value, || {
+        serde_json::to_string_pretty(&value).expect("a JSON value is JSON")
+    })?;
+    Ok(())
+}
+
+/// Records the redaction and erases the payload.
+fn redact(context: &Context, seq: u64, reason: &str, approvers: &[String]) -> anyhow::Result<()> {
+    let mut engine = context.engine()?;
+    let entry = crate::history::History::of(engine.log.clone()).entry(seq)?;
+    let Some(payload) = entry.payload() else {
+        return Err(fail(Code::Conflict, format!("the payload of entry {seq} is erased already")));
+    };
+    let event: Value = serde_json::from_slice(payload)
+        .with_context(|| format!("the payload of entry {seq} is no JSON"))?;
+    let parties: Vec<_> = approvers.iter().map(|id| json!({ "actor": person(id) })).collect();
+    let mut data = json!({
+        "target": { "seq": seq, "hash": entry.hash().to_string() },
+        "source": event["source"], "id": event["id"], "reason": reason, "basis": "reported",
+    });
+    if !parties.is_empty() {
+        data["approvers"] = json!(parties);
+    }
+    let mut redaction = json!({
+        "specversion": "1.0", "id": format!("redaction-{seq}-{}", random_hex::<8>()),
+        "source": OWN_SOURCE, "type": "rollout.event.redacted.v1", "data": data,
+    });
+    if let Some(subject) = event.get("subject") {
+        redaction["subject"] = subject.clone();
+    }
+    let draft = own_draft(0, &redaction, &Submitter::here("cli")).map_err(|r| r.failure())?;
+    let now = engine.clock.now_us()?;
+    let receipt = engine.writer.redact(draft, now).map_err(|e| match e {
+        ledger::RedactError::Refused(why) => fail(Code::Policy, why),
+        other => other.into(),
+    })?;
+    engine.log.close()?;
+    output::say("the payload is erased; `views rebuild` takes it out of the views as well")?;
+    print_receipts(context, vec![receipt.into()])
+}

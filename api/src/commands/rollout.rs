@@ -1,0 +1,183 @@
+//! `rollout list|show|timeline|deviations|link` and `report`.
+
+use projector::{
+    deviations,
+    recorded::Recorded,
+    report as retrospective,
+    timeline::{self, Mark},
+};
+use schemas::{FlagKey, RolloutId};
+use serde_json::{Value, json};
+
+use super::event::print_receipts;
+use crate::{
+    answers::{self, Answer, AsOf, View},
+    clock,
+    config::{self, ReportFormat, Rollout as Command},
+    context::Context,
+    exit::{Code, fail},
+    history::History,
+    home::random_hex,
+    moment,
+    output::{self, Rows},
+    record, show,
+};
+
+pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List => list(context),
+        Command::Show { id, moment } => show(context, &id, &moment),
+        Command::Timeline { id, moment } => timeline(context, &id, &moment),
+        Command::Deviations { id, moment } => deviations(context, &id, &moment),
+        Command::Link { id, flag, valid_from, role, actor } => {
+            link(context, &id, &flag, valid_from.as_deref(), &role, actor.as_deref())
+        }
+    }
+}
+
+/// A rollout looked at from one moment.
+struct Look {
+    id: RolloutId,
+    events: Vec<Recorded>,
+    view: View,
+    as_of: AsOf,
+}
+
+fn look(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<Look> {
+    let view = View::parse(moment, clock::now())?;
+    let id = rollout_id(id)?;
+    let history = context.history()?;
+    let events = history.of_rollout(&id)?;
+    Ok(Look { id, events, view, as_of: as_of(&history) })
+}
+
+pub(super) fn as_of(history: &History) -> AsOf {
+    let (seq, hash) = history.as_of();
+    AsOf { seq, hash }
+}
+
+/// # Errors
+/// When it cannot be a rollout's id.
+pub(super) fn rollout_id(text: &str) -> anyhow::Result<RolloutId> {
+    text.parse().map_err(|e| fail(Code::Usage, format!("a rollout's id {e}")))
+}
+
+fn list(context: &Context) -> anyhow::Result<()> {
+    let history = context.history()?;
+    let ids = history.rollouts()?;
+    let events = history.of_rollouts(&ids)?;
+    let view = View::default();
+    let mut rows = Rows::new(&["id", "title", "status", "stage", "exposure", "events", "last"]);
+    for id in &ids {
+        let events = events.get(id).map_or(&[][..], Vec::as_slice);
+        let summary = answers::summary(id, events, &view.fold(events));
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let cells = vec![
+            id.to_string(),
+            text(&summary.title),
+            summary.status.replace('_', " "),
+            text(&summary.stage),
+            summary.exposure.clone(),
+            summary.events.to_string(),
+            summary.seq.map_or_else(|| "-".to_owned(), |seq| seq.to_string()),
+        ];
+        rows.push(cells, &summary);
+    }
+    Ok(rows
+        .print(context.format, "no rollout yet; `rollout-ledger plan import FILE.md` makes one")?)
+}
+
+fn show(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<()> {
+    let look = look(context, id, moment)?;
+    let page = answers::page(&look.id, look.view.fold(&look.events), &look.view);
+    let text = || {
+        let seq = look.as_of.seq.unwrap_or_default();
+        format!("{}\n\ncomputed at entry {seq} {}", show::text(&page), look.as_of.hash)
+    };
+    let answer = Answer { data: &page, as_of: look.as_of.clone() };
+    Ok(output::object(context.format, &answer, text)?)
+}
+
+fn timeline(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<()> {
+    let look = look(context, id, moment)?;
+    let mut rows = Rows::new(&["time", "seq", "what", "actor", "basis", "marks"]);
+    for row in timeline::timeline(&look.events, look.view.as_of_us, look.view.known_at_us) {
+        let time = row.time.map_or_else(|| "unknown".to_owned(), |at| moment::shown(at.0));
+        let marks: Vec<_> = row.marks.iter().map(Mark::words).collect();
+        let cells = vec![
+            time,
+            row.seq.to_string(),
+            row.what.clone(),
+            row.actor.clone().unwrap_or_else(|| "-".to_owned()),
+            row.basis.map_or_else(|| "-".to_owned(), |basis| basis.to_string()),
+            marks.join(", "),
+        ];
+        rows.push(cells, &row);
+    }
+    Ok(rows.print(context.format, "nothing had happened by then")?)
+}
+
+fn deviations(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<()> {
+    let look = look(context, id, moment)?;
+    let rollout = look.view.fold(&look.events);
+    let now = projector::recorded::Moment(look.view.now_us);
+    let verdicts = deviations::Deviations::of(&rollout, now);
+    let mut rows = Rows::new(&["verdict", "rule", "where", "what", "clause", "events"]);
+    for verdict in verdicts.verdicts {
+        let cells = answers::deviation_cells(&verdict);
+        rows.push(cells, &verdict);
+    }
+    Ok(rows.print(context.format, "no rule applies yet")?)
+}
+
+pub(super) fn report(
+    context: &Context,
+    id: &str,
+    format: ReportFormat,
+    moment: &config::Moment,
+) -> anyhow::Result<()> {
+    let look = look(context, id, moment)?;
+    let rollout = look.view.fold(&look.events);
+    let now = projector::recorded::Moment(look.view.now_us);
+    let report = retrospective::Report::of(&rollout, now);
+    match format {
+        ReportFormat::Json => {
+            let answer = Answer { data: &report, as_of: look.as_of };
+            output::object(output::Format::Json, &answer, String::new)?;
+        }
+        ReportFormat::Md => {
+            let markdown = retrospective::report_markdown(&report);
+            let seq = look.as_of.seq.unwrap_or_default();
+            let hash = look.as_of.hash;
+            output::print(&format!("{markdown}\n<!-- computed at entry {seq} {hash} -->"))?;
+        }
+    }
+    Ok(())
+}
+
+fn link(
+    context: &Context,
+    id: &str,
+    flag: &str,
+    valid_from: Option<&str>,
+    role: &str,
+    actor: Option<&str>,
+) -> anyhow::Result<()> {
+    let id = rollout_id(id)?;
+    let key: FlagKey = flag.parse().map_err(|e| fail(Code::Usage, format!("--flag {e}")))?;
+    let mut data = json!({ "key": key, "role": role, "basis": "reported" });
+    if let Some(from) = valid_from {
+        data["valid_from"] = json!(moment::shown(moment::parse("--valid-from", from)?));
+    }
+    if let Some(actor) = actor {
+        data["actor"] = json!(record::person(actor));
+    }
+    let event: Value = json!({
+        "specversion": "1.0", "id": random_hex::<16>(), "source": record::SOURCE,
+        "subject": id, "type": "rollout.flag.registered.v1", "data": data,
+    });
+    let mut appender = context.appender()?;
+    let receipts = appender.append(&[event], "cli");
+    appender.close()?;
+    print_receipts(context, receipts?)
+}

@@ -1,0 +1,298 @@
+//! Every command, setting and default, with its help text.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::output::Format;
+
+/// Records every flag change, stage, decision, metric, bug and rollback of a rollout, for good, and
+/// proves that nothing was changed since.
+///
+/// Exit codes: 0 ok, 1 failure, 2 usage, 3 does not verify, 4 not found, 5 conflict, 6 not allowed,
+/// 7 refused by a rule (personal data), 75 try again.
+#[derive(Debug, Parser)]
+#[command(name = "rollout-ledger", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// The ledger's directory
+    #[arg(
+        long,
+        global = true,
+        env = "ROLLOUT_LEDGER_DATA",
+        default_value = "rollout-ledger-data",
+        value_name = "DIR"
+    )]
+    pub data_dir: PathBuf,
+    /// How rows are shown
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a ledger
+    Init {
+        /// The name that signed checkpoints will carry, fixed for ever; no spaces, no `+`
+        #[arg(long, value_name = "NAME")]
+        origin: Option<String>,
+    },
+    /// Read, import and fill in release plans
+    #[command(subcommand)]
+    Plan(Plan),
+    /// Import a flag service's log and ask for a flag's state
+    #[command(subcommand)]
+    Flags(Flags),
+    /// Append and read events
+    #[command(subcommand)]
+    Event(Event),
+    /// Ask about rollouts
+    #[command(subcommand)]
+    Rollout(Rollout),
+    /// The retrospective: plan against actual, KPIs, rollbacks, what is still blank
+    Report {
+        /// The rollout
+        #[arg(value_name = "ROLLOUT")]
+        id: String,
+        /// md or json
+        #[arg(long, default_value = "md")]
+        format: ReportFormat,
+        #[command(flatten)]
+        moment: Moment,
+    },
+    /// Check the whole chain: headers, digests, payloads
+    Verify {
+        /// The ledger's directory; `--data-dir` when absent
+        dir: Option<PathBuf>,
+        /// A head that you kept elsewhere: proves that nothing was cut off since
+        #[arg(long, value_name = "SEQ:HASH")]
+        head: Option<String>,
+    },
+    /// Rebuild or check the views, which are folded from the log
+    #[command(subcommand)]
+    Views(Views),
+    /// Record that the clock was set back, so that recording can go on
+    #[command(subcommand)]
+    Clock(Clock),
+    /// Serve the read API and `POST /api/v1/events`
+    Serve {
+        /// Where to listen; loopback only, as there are no access tokens yet
+        #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+        listen: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReportFormat {
+    Md,
+    Json,
+}
+
+/// From which moment a rollout is looked at.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Moment {
+    /// What had happened by then (RFC 3339; a date means its first moment in UTC)
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<String>,
+    /// What had been recorded by then, corrections included
+    #[arg(long, value_name = "TIME")]
+    pub known_at: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Plan {
+    /// Say what is understood of a plan, every blank, unread line and contradiction; writes nothing
+    Lint { file: PathBuf },
+    /// Record a plan and the results already filled in
+    Import {
+        file: PathBuf,
+        /// The rollout's id; else the file's name
+        #[arg(long, value_name = "ID")]
+        rollout: Option<String>,
+        /// Account id of whoever imports
+        #[arg(long, value_name = "ID")]
+        actor: Option<String>,
+        /// The commit that the file was taken from
+        #[arg(long, value_name = "SHA")]
+        commit: Option<String>,
+        /// Replace personal data in what is recorded instead of refusing the file
+        #[arg(long)]
+        redact: bool,
+        /// Withhold whole lines: `plan lint` lists those that probably name a person
+        #[arg(long, value_name = "N,M", value_delimiter = ',')]
+        redact_lines: Vec<u64>,
+    },
+    /// Print a plan with the blanks filled that the ledger can fill
+    Export {
+        #[arg(value_name = "ROLLOUT")]
+        id: String,
+        /// That revision's exact bytes
+        #[arg(long, value_name = "N")]
+        revision: Option<u64>,
+        /// Add the facts that have no place in the plan as a last section
+        #[arg(long)]
+        append: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Flags {
+    /// Record the rows of a flag service's log that are not recorded yet
+    Import {
+        file: PathBuf,
+        /// The form of the file
+        #[arg(long, default_value = "flipper-events")]
+        format: FlagFormat,
+        /// Which flag service
+        #[arg(long, value_name = "NAME")]
+        source: String,
+        /// Which environment it was read from
+        #[arg(long, value_name = "ENV")]
+        environment: String,
+        /// CSV with the columns email,account_id: staff are recorded by account id
+        #[arg(long, value_name = "MAP.csv")]
+        actors: Option<PathBuf>,
+        /// What the exporter left out, in words
+        #[arg(long, value_name = "WORDS")]
+        filter: Option<String>,
+    },
+    /// Every flag that was ever changed
+    List,
+    /// The state of a flag and the events that set it
+    Show {
+        key: String,
+        /// The state at that moment
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+        /// Which environment, when there are several
+        #[arg(long, value_name = "ENV")]
+        environment: Option<String>,
+        /// Which flag service, when there are several
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum FlagFormat {
+    FlipperEvents,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Event {
+    /// Record CloudEvents: one object, an array (all or none) or NDJSON
+    Append {
+        /// The file; `-` or nothing for standard input
+        #[arg(short = 'f', long = "file", default_value = "-")]
+        file: PathBuf,
+    },
+    /// List events
+    List(EventFilter),
+    /// Show one event
+    Get { seq: u64 },
+    /// Erase an event's payload by law; its header stays and the chain still verifies
+    Redact {
+        seq: u64,
+        /// Why, without repeating what is erased
+        #[arg(long)]
+        reason: String,
+        /// Account id of who approved it
+        #[arg(long, value_name = "ID")]
+        approver: Vec<String>,
+    },
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, Args)]
+pub struct EventFilter {
+    #[arg(long, value_name = "ID")]
+    pub rollout: Option<String>,
+    #[arg(long, value_name = "KEY")]
+    pub flag: Option<String>,
+    /// Account id
+    #[arg(long, value_name = "ID")]
+    pub actor: Option<String>,
+    /// Event type, or its beginning: rollout.stage.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub type_name: Option<String>,
+    /// Happened at or after
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Happened before
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only entries after this seq
+    #[arg(long, value_name = "SEQ")]
+    pub after: Option<u64>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub limit: usize,
+    /// Every entry, without limit
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Rollout {
+    /// Every rollout and where it is
+    List,
+    /// Where a rollout is and what each stage showed
+    Show {
+        id: String,
+        #[command(flatten)]
+        moment: Moment,
+    },
+    /// Everything that happened, in order
+    Timeline {
+        id: String,
+        #[command(flatten)]
+        moment: Moment,
+    },
+    /// Did it follow its plan: every rule kept, broken or undecided
+    Deviations {
+        id: String,
+        #[command(flatten)]
+        moment: Moment,
+    },
+    /// Record that a flag belongs to a rollout
+    Link {
+        id: String,
+        #[arg(long, value_name = "KEY")]
+        flag: String,
+        /// From when its changes count for the rollout (RFC 3339)
+        #[arg(long, value_name = "TIME")]
+        valid_from: Option<String>,
+        /// rollout, `kill_switch`, prerequisite or guard
+        #[arg(long, default_value = "rollout")]
+        role: String,
+        /// Account id of whoever links
+        #[arg(long, value_name = "ID")]
+        actor: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Views {
+    /// Fold all views anew from the log
+    Rebuild,
+    /// Check that a rebuild gives the same rows; exit 1 if not
+    Diff,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Clock {
+    /// Record the step, from the newest entry's time to now
+    Step {
+        /// Why the clock was set back
+        #[arg(long)]
+        reason: String,
+    },
+}

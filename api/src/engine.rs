@@ -1,0 +1,188 @@
+//! A ledger opened for writing in this process: the log, its one writer and the clock.
+//!
+//! Opening appends nothing of its own but what must not be forgotten: that a torn tail was cut.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context as _;
+use ledger::{Index, Log, Outcome, Receipt, SegmentLog, Seq, Submission, Writer};
+use serde_json::{Value, json};
+
+use crate::{
+    clock::Clock,
+    exit::{Code, Failure, fail},
+    home::{Home, random_hex},
+    intake::{self, Submitter},
+    pseudonym::PseudonymKey,
+};
+
+/// The `source` of what the ledger says about itself.
+pub const OWN_SOURCE: &str = "urn:rollout-ledger:self";
+
+/// The version that the binary's own entries name.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What an acknowledgement promises, in words for entry 0.
+const DURABILITY: &str = "segments: fdatasync before every acknowledgement";
+
+/// A ledger that this process may write to.
+pub struct Engine {
+    pub log: Arc<dyn Log>,
+    pub writer: Writer,
+    pub clock: Clock,
+    /// Bytes of a torn tail that opening set aside.
+    pub torn_bytes: u64,
+}
+
+/// Makes a ledger: its directory, its key and entry 0.
+pub fn init(dir: &Path, origin: Option<&str>) -> anyhow::Result<(Home, Receipt)> {
+    let ledger_id = random_hex::<16>();
+    let origin = match origin {
+        Some(origin) => checked_origin(origin)?,
+        None => format!("rollout-ledger.invalid/{ledger_id}"),
+    };
+    let home_id = random_hex::<16>();
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).context("the system gives no randomness")?;
+    let key = PseudonymKey::generate(secret);
+    let new = Home::create(dir, &home_id, &key)?;
+    let log: Arc<dyn Log> = Arc::new(SegmentLog::create(new.home.log())?);
+    let writer = Writer::open(log.clone(), Index::in_memory())?;
+    let mut engine = Engine { log, writer, clock: Clock::start(0)?, torn_bytes: 0 };
+    let receipt = engine.append_own(
+        "rollout.ledger.opened.v1",
+        "ledger-opened",
+        json!({
+            "ledger_id": ledger_id,
+            "origin": origin,
+            "home": { "kind": "directory", "id": home_id },
+            "version": VERSION,
+            "durability": DURABILITY,
+            "pseudonym_key": key.fingerprint(),
+            "basis": "observed",
+        }),
+    )?;
+    engine.log.close()?;
+    drop(engine);
+    Ok((new.finish()?, receipt))
+}
+
+/// The name in signed checkpoints; C2SP tlog-checkpoint forbids spaces and `+`.
+fn checked_origin(origin: &str) -> anyhow::Result<String> {
+    let good = (1..=255).contains(&origin.len())
+        && !origin.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    if good {
+        return Ok(origin.to_owned());
+    }
+    Err(fail(Code::Usage, "--origin wants 1 to 255 characters without spaces and `+`"))
+}
+
+impl Engine {
+    /// Opens a ledger for writing: locks it, checks that it lives here and that the clock can be
+    /// trusted.
+    pub fn open(home: &Home) -> anyhow::Result<Engine> {
+        Engine::open_with(home, Clock::start)
+    }
+
+    /// [`open`](Engine::open) for the one command that mends a clock that was set back.
+    pub fn open_after_step(home: &Home) -> anyhow::Result<Engine> {
+        Engine::open_with(home, |_| Clock::start(0))
+    }
+
+    fn open_with(
+        home: &Home,
+        clock: impl FnOnce(u64) -> Result<Clock, crate::clock::ClockError>,
+    ) -> anyhow::Result<Engine> {
+        let segments = SegmentLog::open(home.log())?;
+        let torn = segments.torn_tail().cloned();
+        let log: Arc<dyn Log> = Arc::new(segments);
+        check_home(home, &*log)?;
+        let clock = clock(log.head().recorded_at_us)?;
+        let writer = Writer::open(log.clone(), Index::in_dir(home.log().join("ids")))?;
+        let torn_bytes = torn.as_ref().map_or(0, |torn| torn.bytes);
+        let mut engine = Engine { log, writer, clock, torn_bytes };
+        if let Some(torn) = torn {
+            let kept = torn.kept_at.as_deref().and_then(Path::file_name).unwrap_or_default();
+            engine.append_own(
+                "rollout.ledger.tail_cut.v1",
+                &format!("tail-cut-{}-{}", torn.seq, random_hex::<8>()),
+                json!({
+                    "first_seq": torn.seq.0,
+                    "bytes": torn.bytes,
+                    "kept_as": format!("log/torn/{}", kept.to_string_lossy()),
+                    "basis": "observed",
+                }),
+            )?;
+        }
+        Ok(engine)
+    }
+
+    /// Records one of the ledger's own events.
+    pub fn append_own(&mut self, kind: &str, id: &str, data: Value) -> anyhow::Result<Receipt> {
+        let event = json!({
+            "specversion": "1.0", "id": id, "source": OWN_SOURCE, "type": kind, "data": data,
+        });
+        let draft = intake::own_draft(0, &event, &Submitter::here("cli"));
+        let draft = draft.map_err(|refusal| refusal.failure())?;
+        let now = self.clock.now_us()?;
+        match self.writer.commit(vec![draft.into()], now)?.pop() {
+            Some(Outcome::Recorded(receipts)) => {
+                Ok(*receipts.first().context("one event has one receipt")?)
+            }
+            _ => Err(fail(Code::Conflict, format!("the id {id} belongs to another event"))),
+        }
+    }
+
+    /// Records a submission, whole or not at all.
+    pub fn append(&mut self, submission: Submission) -> anyhow::Result<Vec<Receipt>> {
+        let now = self.clock.now_us()?;
+        match self.writer.commit(vec![submission], now)?.pop() {
+            Some(Outcome::Recorded(receipts)) => Ok(receipts),
+            Some(Outcome::Conflict { index, seq }) => Err(conflict(index, seq)),
+            None => Err(anyhow::anyhow!("the writer gave no answer")),
+        }
+    }
+}
+
+/// One id, two events.
+pub fn conflict(index: usize, seq: Option<Seq>) -> anyhow::Error {
+    let with = seq.map_or_else(
+        || "an earlier event of the same array".to_owned(),
+        |seq| format!("entry {seq}"),
+    );
+    let message = format!(
+        "its source and id belong to {with}, which says something else; nothing was recorded; \
+         give the event an id of its own, or `correct` the entry"
+    );
+    Failure::of_event(index, Code::Conflict, message).into()
+}
+
+impl Submitter {
+    /// Someone at this machine's command line.
+    pub fn here(via: &'static str) -> Submitter {
+        Submitter { authtype: "os_account", authid: crate::home::os_account(), via }
+    }
+}
+
+/// Two writable copies of one ledger cannot both be right.
+fn check_home(home: &Home, log: &dyn Log) -> anyhow::Result<()> {
+    let first = log.read(Seq(0), 1)?;
+    let payload = first.first().and_then(|entry| entry.payload());
+    let opened = payload.and_then(|p| serde_json::from_slice::<Value>(p).ok());
+    let Some(opened) = opened else {
+        let what = "entry 0 is not there, so it is not known where this ledger lives";
+        return Err(fail(Code::Tampered, format!("{what}; put the log back from a backup")));
+    };
+    let lives = opened.pointer("/data/home/id").and_then(Value::as_str).unwrap_or_default();
+    if lives == home.id()? {
+        return Ok(());
+    }
+    let dir = home.dir().display();
+    Err(fail(
+        Code::Conflict,
+        format!(
+            "this ledger's home is another directory, so {dir} is a copy and is read-only; write \
+             to the original, or read this one"
+        ),
+    ))
+}

@@ -1,0 +1,220 @@
+//! Answers of a running server, from the views and the log.
+//!
+//! A thread keeps the views at the writer's head. A question first waits until everything that was
+//! durable when it was asked is in the views, so that whoever recorded something finds it.
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use ledger::{Entry, Head, Log, Seq};
+use projector::{
+    flag_state::FlagChangedRecorded,
+    index::Order,
+    recorded::{Recorded, resolve},
+    views::{At, Filter, Found, RolloutRow, Views, ViewsError},
+};
+use schemas::{FlagKey, RolloutId};
+use tokio::{
+    sync::{mpsc, watch},
+    task::spawn_blocking,
+};
+
+use crate::{
+    answers::AsOf,
+    exit::{Code, fail},
+    history::History,
+    home::Home,
+};
+
+/// How long a question waits for the views before it is answered from where they are.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// What a running server answers from.
+pub struct Facts {
+    log: Arc<dyn Log>,
+    views: Arc<Views>,
+    heads: watch::Receiver<Head>,
+    /// How far the views are.
+    caught_up: watch::Receiver<u64>,
+}
+
+/// The thread that keeps the views up to date.
+pub struct ViewsThread {
+    thread: JoinHandle<anyhow::Result<()>>,
+    /// Closed when the thread ends, whatever the reason.
+    pub ended: mpsc::Receiver<()>,
+}
+
+/// One rollout's events.
+pub struct Look {
+    pub id: RolloutId,
+    pub events: Vec<Recorded>,
+    pub as_of: AsOf,
+}
+
+impl Facts {
+    /// Opens the views, brings them to the head and keeps them there.
+    ///
+    /// # Errors
+    /// Exit 3 when the views have read entries that the log does not hold.
+    pub fn start(
+        log: Arc<dyn Log>,
+        home: &Home,
+        heads: watch::Receiver<Head>,
+    ) -> anyhow::Result<(Arc<Facts>, ViewsThread)> {
+        let views = Arc::new(open_views(home, &*log)?);
+        let (publish, caught_up) = watch::channel(views.position().next);
+        let (alive, ended) = mpsc::channel(1);
+        let keeper =
+            Keeper { log: log.clone(), views: views.clone(), heads: heads.clone(), publish };
+        let thread = thread::Builder::new().name("views".to_owned()).spawn(move || {
+            let result = keeper.run();
+            drop(alive);
+            result
+        })?;
+        let facts = Facts { log, views, heads, caught_up };
+        Ok((Arc::new(facts), ViewsThread { thread, ended }))
+    }
+
+    /// How many entries the views have read.
+    pub fn next(&self) -> u64 {
+        self.views.position().next
+    }
+
+    /// Answers a question on a thread that may block, once the views hold what was durable when it
+    /// was asked.
+    pub async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&Facts) -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let durable = self.heads.borrow().next.0;
+        let mut caught_up = self.caught_up.clone();
+        // An answer names the entry that it was computed at, so an older one is still true.
+        let _ = tokio::time::timeout(WAIT_MAX, caught_up.wait_for(|next| *next >= durable)).await;
+        let facts = self.clone();
+        spawn_blocking(move || question(&facts)).await.context("a question panicked")?
+    }
+
+    pub fn rollouts(&self) -> anyhow::Result<(Vec<RolloutRow>, AsOf)> {
+        Ok(parts(self.views.rollouts()?))
+    }
+
+    /// # Errors
+    /// When it was never heard of.
+    pub fn rollout(&self, id: &RolloutId) -> anyhow::Result<Look> {
+        let (events, as_of) = parts(self.views.rollout_events(&*self.log, id)?);
+        if events.is_empty() {
+            return Err(fail(Code::NotFound, format!("there is no rollout {id}")));
+        }
+        Ok(Look { id: id.clone(), events, as_of })
+    }
+
+    /// The changes of a flag, as corrections left them.
+    pub fn flag(&self, key: &str) -> anyhow::Result<(Vec<FlagChangedRecorded>, AsOf)> {
+        let key: FlagKey =
+            key.parse().map_err(|e| fail(Code::Usage, format!("a flag's key {e}")))?;
+        let (events, as_of) = parts(self.views.flag_events(&*self.log, &key)?);
+        let standing = resolve(events.iter());
+        let changes = standing.iter().filter_map(FlagChangedRecorded::from_resolved).collect();
+        Ok((changes, as_of))
+    }
+
+    /// A page of entries, and whether there are more.
+    pub fn events(
+        &self,
+        filter: &Filter,
+        after: Option<u64>,
+        limit: usize,
+    ) -> anyhow::Result<(Vec<Entry>, bool, AsOf)> {
+        let at = self.views.events(&*self.log, filter, Order::Ascending, after, limit)?;
+        let (page, as_of) = parts(at);
+        let read = |event: &Recorded| -> anyhow::Result<Entry> {
+            self.log.read(Seq(event.seq), 1)?.pop().context("the log holds what the views read")
+        };
+        let entries = page.events.iter().map(read).collect::<anyhow::Result<_>>()?;
+        Ok((entries, page.next.is_some(), as_of))
+    }
+
+    pub fn event(&self, seq: u64) -> anyhow::Result<(Entry, AsOf)> {
+        let history = History::of(self.log.clone());
+        let (newest, hash) = history.as_of();
+        Ok((history.entry(seq)?, AsOf { seq: newest, hash }))
+    }
+}
+
+fn parts<T>(at: At<T>) -> (T, AsOf) {
+    (at.value, AsOf { seq: at.seq, hash: at.hash.to_string() })
+}
+
+/// Opens a directory's views. Views that are damaged or of another version are made again by the
+/// first [`Views::catch_up`].
+///
+/// # Errors
+/// Exit 3 when the views have read entries that the log does not hold.
+pub fn open_views(home: &Home, log: &dyn Log) -> anyhow::Result<Views> {
+    let (views, found) = Views::open(&home.views(), log).map_err(views_failed)?;
+    match found {
+        Found::Ready | Found::Empty => {}
+        Found::OtherVersion => tracing::info!("the views are another version's; making them again"),
+        Found::Quarantined(aside) => {
+            tracing::warn!(aside = %aside.display(), "the views were damaged; making them again");
+        }
+    }
+    Ok(views)
+}
+
+/// The exit code of views that cannot be used.
+pub fn views_failed(e: ViewsError) -> anyhow::Error {
+    let code = match &e {
+        ViewsError::LogLostEntries { .. } => Code::Tampered,
+        ViewsError::Store(_) => Code::Failure,
+        ViewsError::Log(_) => return e.into(),
+    };
+    let way_out = match code {
+        Code::Tampered => "; run `verify` and put the log back from a backup",
+        _ => "; `views rebuild` makes them again",
+    };
+    fail(code, format!("{e}{way_out}"))
+}
+
+/// How many threads may read for the views.
+pub fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Keeps the views at the head.
+struct Keeper {
+    log: Arc<dyn Log>,
+    views: Arc<Views>,
+    heads: watch::Receiver<Head>,
+    publish: watch::Sender<u64>,
+}
+
+impl Keeper {
+    /// Ends with the writer's thread, which owns the other end of `heads`.
+    fn run(mut self) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        loop {
+            let head = *self.heads.borrow_and_update();
+            self.views.catch_up(&*self.log, head, threads()).map_err(views_failed)?;
+            self.publish.send_replace(self.views.position().next);
+            if runtime.block_on(self.heads.changed()).is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl ViewsThread {
+    /// Waits for the thread and says why it ended. Blocks.
+    pub fn join(self) -> anyhow::Result<()> {
+        match self.thread.join() {
+            Ok(result) => result,
+            Err(_) => Err(anyhow::anyhow!("the thread of the views panicked")),
+        }
+    }
+}

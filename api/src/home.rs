@@ -1,0 +1,202 @@
+//! The data directory: where everything of one ledger lies.
+//!
+//! | path | holds | if it is lost |
+//! |---|---|---|
+//! | `log/` | the log: the only source of truth | history is lost |
+//! | `keys/pseudonym.key` | the key of pseudonyms, 0600 | flags cannot be imported; nothing else |
+//! | `home` | this directory's random id | the ledger cannot be written here any more |
+//! | `views/` | answers folded from the log | rebuilt |
+//! | `serve.json` | where `serve` listens, and a local token, 0600 | commands open the log themselves |
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    exit::{Code, fail},
+    pseudonym::PseudonymKey,
+};
+
+/// The data directory of one ledger.
+#[derive(Clone, Debug)]
+pub struct Home {
+    dir: PathBuf,
+}
+
+/// What `DIR/serve.json` says: where the running server listens and how commands show it that they
+/// may write to this directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    /// Sent as a bearer token by commands that can read this file.
+    pub token: String,
+    pub pid: u32,
+}
+
+impl Home {
+    /// An existing ledger's directory.
+    ///
+    /// # Errors
+    /// When there is none: a misspelled path must not make an empty ledger.
+    pub fn existing(dir: &Path) -> anyhow::Result<Home> {
+        let home = Home { dir: dir.to_owned() };
+        if home.log().is_dir() {
+            return Ok(home);
+        }
+        let shown = dir.display();
+        Err(fail(
+            Code::NotFound,
+            format!(
+                "there is no ledger in {shown}; `rollout-ledger init --data-dir {shown}` makes one"
+            ),
+        ))
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    pub fn views(&self) -> PathBuf {
+        self.dir.join("views")
+    }
+
+    fn serve_json(&self) -> PathBuf {
+        self.dir.join("serve.json")
+    }
+
+    fn key_path(&self) -> PathBuf {
+        self.dir.join("keys").join("pseudonym.key")
+    }
+
+    /// This directory's random id.
+    pub fn id(&self) -> anyhow::Result<String> {
+        let path = self.dir.join("home");
+        let id = fs::read_to_string(&path)
+            .with_context(|| format!("cannot read this directory's id, {}", path.display()))?;
+        Ok(id.trim().to_owned())
+    }
+
+    /// The key that pseudonyms are made with.
+    pub fn pseudonym_key(&self) -> anyhow::Result<PseudonymKey> {
+        let path = self.key_path();
+        PseudonymKey::load(&path).with_context(|| {
+            format!(
+                "cannot read the key of pseudonyms, {}; put it back from a backup",
+                path.display()
+            )
+        })
+    }
+
+    /// The server that holds this directory, if one says so. It may be dead.
+    pub fn serving(&self) -> Option<Serving> {
+        let text = fs::read(self.serve_json()).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Says where the server listens, readable by this account alone.
+    pub fn announce(&self, serving: &Serving) -> io::Result<()> {
+        let text = serde_json::to_vec(serving).expect("plain strings are JSON");
+        write_private(&self.serve_json(), &text)
+    }
+
+    /// Takes the announcement back.
+    pub fn withdraw(&self) {
+        // A leftover file is noticed by its readers, so failing here costs nothing.
+        let _ = fs::remove_file(self.serve_json());
+    }
+
+    /// Lays out a new ledger's directory beside its final place. [`NewHome::finish`] moves it
+    /// there, so that a crash leaves no half-made ledger.
+    ///
+    /// # Errors
+    /// When something is there already.
+    pub fn create(dir: &Path, id: &str, key: &PseudonymKey) -> anyhow::Result<NewHome> {
+        let empty = match fs::read_dir(dir) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => true,
+            Err(e) => return Err(e).with_context(|| format!("cannot look into {}", dir.display())),
+        };
+        if !empty {
+            let what =
+                if dir.join("log").is_dir() { "there is a ledger" } else { "there are files" };
+            let shown = dir.display();
+            return Err(fail(
+                Code::Conflict,
+                format!("{what} in {shown} already; nothing was changed; name another directory"),
+            ));
+        }
+        let parent = match dir.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make the directory {}", parent.display()))?;
+        let building = tempfile::Builder::new()
+            .prefix(".rollout-ledger-init-")
+            .tempdir_in(parent)
+            .with_context(|| format!("cannot write in {}", parent.display()))?;
+        let home = Home { dir: building.path().to_owned() };
+        fs::DirBuilder::new().mode(0o700).create(home.dir.join("keys"))?;
+        key.save_new(&home.key_path())?;
+        fs::write(home.dir.join("home"), format!("{id}\n"))?;
+        Ok(NewHome { home, building, target: dir.to_owned() })
+    }
+}
+
+/// A ledger's directory that is not in its place yet.
+#[derive(Debug)]
+pub struct NewHome {
+    pub home: Home,
+    building: tempfile::TempDir,
+    target: PathBuf,
+}
+
+impl NewHome {
+    /// Moves the directory to its place. A rename onto an empty directory is atomic.
+    pub fn finish(self) -> anyhow::Result<Home> {
+        let path = self.building.keep();
+        let shown = self.target.display();
+        fs::rename(&path, &self.target).with_context(|| format!("cannot make {shown}"))?;
+        if let Some(parent) = self.target.parent().filter(|p| !p.as_os_str().is_empty()) {
+            fs::File::open(parent)?.sync_all()?;
+        }
+        Ok(Home { dir: self.target })
+    }
+}
+
+/// Writes a file that only this account can read, whole or not at all.
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use io::Write as _;
+    let beside = path.with_extension("tmp");
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(beside, path)
+}
+
+/// The account that runs this process, as the system knows it. The number and not the name: the
+/// name may be a person's.
+pub fn os_account() -> String {
+    match fs::metadata("/proc/self") {
+        Ok(process) => format!("uid:{}", process.uid()),
+        Err(_) => "uid:unknown".to_owned(),
+    }
+}
+
+/// `N` random bytes in hexadecimal digits.
+pub fn random_hex<const N: usize>() -> String {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,147 @@
+//! Every path of the service, in one place.
+
+mod events;
+mod flags;
+mod health;
+pub(crate) mod problem;
+mod rollouts;
+
+use std::{any::Any, net::IpAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use self::problem::{Asked, Problem};
+use crate::{
+    answers::AsOf, facts::Facts, ingest::Intake, intake::BODY_SIZE_MAX, moment, remote::VIA_HEADER,
+};
+
+/// Names the state that an answer was computed at: `SEQ:HASH`.
+const AS_OF_HEADER: HeaderName = HeaderName::from_static("ledger-as-of");
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct App {
+    pub facts: Arc<Facts>,
+    pub intake: Intake,
+    /// Shown by commands that can read `serve.json`.
+    pub token: Arc<str>,
+}
+
+/// The service.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/api/v1/events", post(events::record).get(events::list))
+        .route("/api/v1/events/{seq}", get(events::show))
+        .route("/api/v1/rollouts", get(rollouts::list))
+        .route("/api/v1/rollouts/{id}", get(rollouts::show))
+        .route("/api/v1/rollouts/{id}/stages", get(rollouts::stages))
+        .route("/api/v1/rollouts/{id}/checkpoints", get(rollouts::checkpoints))
+        .route("/api/v1/rollouts/{id}/timeline", get(rollouts::timeline))
+        .route("/api/v1/rollouts/{id}/deviations", get(rollouts::deviations))
+        .route("/api/v1/rollouts/{id}/report", get(rollouts::report))
+        .route("/api/v1/flags/{key}/history", get(flags::history))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(local_names_only))
+        .with_state(app)
+}
+
+async fn no_such_path() -> Problem {
+    Problem::not_found("such path; GET /api/v1/rollouts lists the rollouts")
+}
+
+async fn wrong_method() -> Problem {
+    let detail = "this path does not take that method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let said = cause.downcast_ref::<&str>().map(ToString::to_string);
+    let said = said.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_default();
+    tracing::error!(said, "a handler panicked");
+    let detail = "something went wrong inside; the server's log says what";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+}
+
+/// A page of another site could have its name resolve to this machine and read everything here
+/// through a visitor's browser. So only this machine's own names are answered to.
+async fn local_names_only(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if host.is_none_or(is_local) {
+        return next.run(request).await;
+    }
+    let detail = "this server answers to names of this machine only";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail).into_response()
+}
+
+fn is_local(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((v6, _)) => v6,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The header that names the state of an answer.
+fn as_of_headers(as_of: &AsOf) -> [(HeaderName, HeaderValue); 1] {
+    let seq = as_of.seq.map_or_else(String::new, |seq| seq.to_string());
+    let text = format!("{seq}:{}", as_of.hash);
+    [(AS_OF_HEADER, HeaderValue::from_str(&text).expect("digits and a hash are a header value"))]
+}
+
+/// Whether the caller has the local token, and by which command it says to come.
+fn local_command(app: &App, headers: &HeaderMap) -> Option<&'static str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let given = text("authorization")?.strip_prefix("Bearer ")?;
+    if !same_token(given, &app.token) {
+        return None;
+    }
+    Some(match text(VIA_HEADER) {
+        Some("import") => "import",
+        _ => "cli",
+    })
+}
+
+/// Compares in a time that does not depend on where the two differ.
+fn same_token(given: &str, token: &str) -> bool {
+    given.len() == token.len()
+        && given.bytes().zip(token.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+/// A moment of a query string, as the command line reads it.
+fn moment_of(name: &str, text: Option<&String>) -> Result<Option<i64>, Problem> {
+    Ok(text.map(|text| moment::parse(name, text)).transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_local() {
+        let rows = [
+            ("127.0.0.1:8080", true),
+            ("localhost", true),
+            ("localhost:1", true),
+            ("[::1]:8080", true),
+            ("evil.example", false),
+            ("127.0.0.1.evil.example:80", false),
+            ("10.0.0.1:80", false),
+        ];
+        for (host, expected) in rows {
+            assert_eq!(is_local(host), expected, "{host}");
+        }
+    }
+}

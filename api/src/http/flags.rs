@@ -1,0 +1,37 @@
+//! `/api/v1/flags/{key}/history`: the state of a flag and the events that set it.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::{App, Asked, Problem, as_of_headers, moment_of};
+use crate::{answers::Answer, flags};
+
+/// `?at=&environment=&source=`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    at: Option<String>,
+    environment: Option<String>,
+    source: Option<String>,
+}
+
+pub(super) async fn history(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Response, Problem> {
+    let at = moment_of("at", wanted.at.as_ref())?;
+    let found = app.facts.ask(move |facts| {
+        let (changes, as_of) = facts.flag(&key)?;
+        let (source, environment) = (wanted.source.as_deref(), wanted.environment.as_deref());
+        let shown = flags::show(&key, &changes, source, environment, at);
+        Ok((shown, as_of))
+    });
+    let (shown, as_of) = found.await?;
+    let data = shown.map_err(|e| Problem::invalid(e.to_string()))?;
+    Ok((as_of_headers(&as_of), Json(Answer { data, as_of })).into_response())
+}

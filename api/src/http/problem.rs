@@ -1,0 +1,163 @@
+//! What a client is told when something is not as it wanted: RFC 9457 problem documents, for every
+//! answer that is no success. A submitted value is never repeated.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, Query, rejection::QueryRejection},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    exit::{Code, Failure},
+    ingest::IngestError,
+    intake::{Refusal, Why},
+    remote::Receipt,
+};
+
+/// How long a client should wait before it tries again.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// A problem document.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    /// `/problems/<code>`.
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    /// For programs. Never changes.
+    code: &'static str,
+    /// Which of several submitted events is meant, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    /// The place in the event (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+    /// Receipts of what was recorded before NDJSON was stopped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) receipts: Vec<Receipt>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Problem {
+            kind: format!("/problems/{code}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code,
+            index: None,
+            pointer: None,
+            receipts: Vec::new(),
+        }
+    }
+
+    pub(crate) fn not_found(what: &str) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what}"))
+    }
+
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_request", detail)
+    }
+
+    /// One id, two events.
+    pub(crate) fn conflict(index: usize, seq: Option<ledger::Seq>) -> Self {
+        let detail = seq.map_or_else(
+            || "the source and id stand twice in the array, with different events".to_owned(),
+            |seq| format!("the source and id belong to entry {seq}, which says something else"),
+        );
+        let detail = format!("{detail}; nothing was recorded");
+        let problem = Problem::new(StatusCode::CONFLICT, "conflict", detail);
+        Problem { index: Some(index), ..problem }
+    }
+
+    /// Which of several submitted events is meant, from 0.
+    pub(crate) fn index(&self) -> Option<usize> {
+        self.index
+    }
+
+    /// The same problem, of the event at another place of what was sent.
+    pub(crate) fn moved_by(mut self, places: usize) -> Self {
+        self.index = self.index.map(|index| index + places);
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self)).into_response();
+        let problem = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let wait = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(header::RETRY_AFTER, wait);
+        }
+        response
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match &refusal.why {
+            Why::NotJson(_) => StatusCode::BAD_REQUEST,
+            Why::Invalid(_) | Why::PersonalData(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Why::OwnDoor(_) => StatusCode::FORBIDDEN,
+            Why::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        };
+        let problem = Problem::new(status, refusal.why.code(), refusal.message());
+        let pointer = Some(refusal.pointer).filter(|p| !p.is_empty());
+        Problem { index: refusal.index, pointer, ..problem }
+    }
+}
+
+impl From<IngestError> for Problem {
+    fn from(e: IngestError) -> Self {
+        let (status, code) = match e {
+            IngestError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            IngestError::InDoubt => (StatusCode::BAD_GATEWAY, "in_doubt"),
+        };
+        Problem::new(status, code, e.to_string())
+    }
+}
+
+/// What a question came to that is shared with the command line.
+impl From<anyhow::Error> for Problem {
+    fn from(e: anyhow::Error) -> Self {
+        match e.downcast_ref::<Failure>() {
+            Some(failure) if failure.code == Code::NotFound => {
+                Problem::new(StatusCode::NOT_FOUND, "not_found", &*failure.message)
+            }
+            Some(failure) if failure.code == Code::Usage => Problem::invalid(&*failure.message),
+            Some(failure) if failure.code == Code::TryAgain => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &*failure.message)
+            }
+            _ => {
+                // The one place where what went wrong inside is logged.
+                tracing::error!(error = format!("{e:#}"), "a request failed");
+                let detail = "something went wrong inside; the server's log says what";
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+            }
+        }
+    }
+}
+
+/// A query string, refused with a problem document.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Asked(asked)),
+            Err(QueryRejection::FailedToDeserializeQueryString(_)) => Err(Problem::invalid(
+                "the query string has an unknown parameter or a value of the wrong kind",
+            )),
+            Err(_) => Err(Problem::invalid("the query string cannot be read")),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A running server of this directory, asked instead of opening the log twice.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    exit::{Code, Failure},
+    home::{Home, Serving},
+};
+
+/// How long a command waits for the server's answer.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Says by which command an event came; believed only with the local token.
+pub const VIA_HEADER: &str = "rollout-ledger-via";
+
+/// One event's receipt as it goes over HTTP and out of `event append`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize)]
+pub struct Receipt {
+    pub seq: u64,
+    /// 64 hexadecimal digits.
+    pub hash: String,
+    /// RFC 3339 in UTC.
+    pub recorded_at: String,
+    /// It had been recorded before.
+    pub duplicate: bool,
+    /// Its payload has been erased since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
+}
+
+impl From<ledger::Receipt> for Receipt {
+    fn from(receipt: ledger::Receipt) -> Self {
+        Receipt {
+            seq: receipt.seq.0,
+            hash: receipt.hash.to_string(),
+            recorded_at: crate::moment::shown_us(receipt.recorded_at_us),
+            duplicate: receipt.duplicate,
+            redacted: receipt.redacted,
+        }
+    }
+}
+
+/// A server that answers.
+pub struct Remote {
+    serving: Serving,
+    agent: ureq::Agent,
+}
+
+impl Remote {
+    /// The server that holds this directory, if it is alive. A leftover of a dead one is named on
+    /// stderr and passed over.
+    pub fn of(home: &Home) -> anyhow::Result<Option<Remote>> {
+        let Some(serving) = home.serving() else { return Ok(None) };
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(WAIT_MAX))
+            .http_status_as_error(false)
+            .proxy(None)
+            .build();
+        let remote = Remote { serving, agent: config.into() };
+        match remote.agent.get(format!("{}/healthz", remote.serving.url)).call() {
+            Ok(_) => Ok(Some(remote)),
+            Err(_) => {
+                let pid = remote.serving.pid;
+                crate::output::say(&format!(
+                    "note: serve.json is left over from process {pid}, which does not answer; \
+                     going on without it"
+                ))?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Has the server record events, all or none.
+    pub fn append(&self, events: &[Value], via: &str) -> anyhow::Result<Vec<Receipt>> {
+        let url = format!("{}/api/v1/events", self.serving.url);
+        let mut response = self
+            .agent
+            .post(&url)
+            .header("authorization", format!("Bearer {}", self.serving.token))
+            .header(VIA_HEADER, via)
+            .send_json(events)
+            .with_context(|| format!("no answer from the server at {}", self.serving.url))?;
+        let status = response.status().as_u16();
+        let body: Value =
+            response.body_mut().read_json().context("the server's answer is no JSON")?;
+        if (200..300).contains(&status) {
+            let receipts = body.get("receipts").cloned().unwrap_or_default();
+            return serde_json::from_value(receipts)
+                .context("the server's receipts are unreadable");
+        }
+        let detail = body.get("detail").and_then(Value::as_str).unwrap_or("the server refused it");
+        let index = body.get("index").and_then(Value::as_u64).and_then(|i| usize::try_from(i).ok());
+        Err(Failure { code: code_of(status, &body), index, message: detail.to_owned() }.into())
+    }
+}
+
+/// The exit code that a problem document stands for.
+fn code_of(status: u16, body: &Value) -> Code {
+    match (status, body.get("code").and_then(Value::as_str)) {
+        (_, Some("personal_data" | "own_door")) => Code::Policy,
+        (401 | 403, _) => Code::Auth,
+        (404, _) => Code::NotFound,
+        (409, _) => Code::Conflict,
+        (429 | 502 | 503, _) => Code::TryAgain,
+        _ => Code::Failure,
+    }
+}

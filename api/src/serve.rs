@@ -1,0 +1,139 @@
+//! Start, run, stop: the service over one directory.
+//!
+//! Order matters. The log is locked and verified before anything is answered; the address is
+//! printed once requests are answered; on a stop, requests in flight finish, the writer's thread
+//! records what it has accepted, and only then is the log closed.
+
+use std::{
+    io::Write as _,
+    net::{SocketAddr, ToSocketAddrs as _},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::spawn_blocking,
+};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    context::Context,
+    engine::{Engine, VERSION},
+    exit::{Code, fail},
+    facts::Facts,
+    home::{Home, Serving, random_hex},
+    http::{self, App},
+    ingest,
+};
+
+/// Serves until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When the directory or the address cannot be used, or recording stopped.
+pub async fn run(context: &Context, listen: &str) -> anyhow::Result<()> {
+    log_to_stderr();
+    let address = loopback(listen)?;
+    let home = context.alone()?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
+    let stopping = CancellationToken::new();
+    watch_signals(stopping.clone())?;
+    serve(listener, home, stopping).await
+}
+
+/// Serves one directory on a listener until told to stop.
+pub async fn serve(
+    listener: TcpListener,
+    home: Home,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    let opening = home.clone();
+    let engine = spawn_blocking(move || open(&opening)).await??;
+    let log = engine.log.clone();
+    let (intake, mut writer) = ingest::start(engine)?;
+    let (opening, heads) = (home.clone(), intake.heads());
+    let (facts, mut views) = spawn_blocking(move || Facts::start(log, &opening, heads)).await??;
+    let token: Arc<str> = random_hex::<32>().into();
+    let app = App { facts: facts.clone(), intake, token: token.clone() };
+    let url = format!("http://{}", listener.local_addr()?);
+    let serving = Serving { url: url.clone(), token: token.to_string(), pid: std::process::id() };
+    home.announce(&serving).context("cannot write serve.json")?;
+
+    let stop = stopping.clone();
+    let server = axum::serve(listener, http::router(app))
+        .with_graceful_shutdown(async move { stop.cancelled().await });
+    announce(&url)?;
+    let result = tokio::select! {
+        stopped = server => stopped.context("the server stopped"),
+        // Start again is the one way to recover: what is stored decides.
+        _ = &mut writer.ended => Err(anyhow::anyhow!("recording stopped")),
+        _ = views.ended.recv() => Err(anyhow::anyhow!("the views stopped")),
+    };
+    home.withdraw();
+    stopping.cancel();
+    drop(facts);
+    // The last way to submit went with the server, so the writer's thread ends by itself.
+    let (recorded, folded) = spawn_blocking(move || (writer.join(), views.join())).await?;
+    // The first cause is the one that says something.
+    recorded.and(folded).and(result)
+}
+
+/// Opens the log for a server and records that a writer took it over.
+fn open(home: &Home) -> anyhow::Result<Engine> {
+    let mut engine = Engine::open(home)?;
+    let host_id = random_hex::<16>();
+    let mut data = json!({ "version": VERSION, "host_id": host_id, "basis": "observed" });
+    if engine.torn_bytes > 0 {
+        data["torn_bytes"] = json!(engine.torn_bytes);
+    }
+    if let Some(left) = home.serving() {
+        data["took_over_from"] = json!(format!("pid {}", left.pid));
+    }
+    let id = format!("writer-opened-{host_id}");
+    engine.append_own("rollout.ledger.writer_opened.v1", &id, data)?;
+    Ok(engine)
+}
+
+/// The address to listen on. There are no access tokens yet, so whoever can connect may record.
+fn loopback(listen: &str) -> anyhow::Result<SocketAddr> {
+    let unusable = || fail(Code::Usage, "--listen wants ADDRESS:PORT such as 127.0.0.1:8080");
+    let address = listen.to_socket_addrs().map_err(|_| unusable())?.next().ok_or_else(unusable)?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    let why = "without access tokens only loopback may be listened on, such as 127.0.0.1:8080";
+    Err(fail(Code::Policy, why))
+}
+
+/// The one line that scripts wait for.
+fn announce(url: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "listening on {url}")?;
+    out.flush()
+}
+
+fn watch_signals(stopping: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopping.cancel();
+    });
+    Ok(())
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("ROLLOUT_LEDGER_LOG");
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second initialisation in one process is a test's, and keeps the first.
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
