@@ -31,8 +31,8 @@ const BEGIN_US: i64 = 1_767_225_600_000_000;
 const PACE_US: i64 = 30_000_000;
 
 fn main() {
-    // One event of a hundred was recorded long after it happened, so its rollout folds again.
-    for (name, late_every) in [("rebuild", usize::MAX), ("rebuild_backfilled", 100)] {
+    // One event of 101 was recorded long after it happened, so its rollout folds again.
+    for (name, late_every) in [("rebuild", usize::MAX), ("rebuild_backfilled", 101)] {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         let log = filled(&dir.path().join("log"), late_every);
         let (views, _) = Views::open(&dir.path().join("views"), &log).expect("new views");

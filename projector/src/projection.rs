@@ -97,10 +97,10 @@ impl Projection {
         let (events, mut gathered, position) = (batch.events, batch.gathered, batch.position);
         let mut touched = Touched::new(&self.store);
         touched.note(log, &events, &mut gathered)?;
-        let source = Source { store: &self.store, log, gathered: Some(&gathered) };
+        let source = Source { gathered: Some(&gathered), ..Source::new(&self.store, log) };
         let mut rows = Rows::default();
         let (folded, made) = if let Some(unmade) = &mut self.unmade {
-            (vec![], unmade.collect(&source, &events, touched.rollouts)?)
+            (vec![], unmade.collect(&events, touched.rollouts, threads)?)
         } else {
             let folded = fold(&source, &events, touched.rollouts, folds, threads)?;
             let made = folded.iter().map(|(id, folded)| folded.row(id)).collect();
@@ -113,12 +113,19 @@ impl Projection {
         let (writer, counts) = (&mut self.writer, batch.counts);
         writer.append(&self.store, gathered, &mut rows)?;
         rows.put(COUNTS.to_vec(), &counts)?;
-        Ok(Batch { rows, position, counts, folded })
+        Ok(Batch { rows, position, counts, folded, events })
     }
 
     /// Stores a batch. Readers must not look while this runs.
     pub(crate) fn store(&mut self, batch: Batch, folds: &Mutex<Folds>) -> Result<(), ViewsError> {
-        self.store.apply(batch.rows, &batch.position)?;
+        let (store, events, rows) = (&self.store, batch.events, batch.rows);
+        thread::scope(|scope| {
+            // Freeing many events takes as long as the disk does.
+            if events.len() > LIVE_BATCH_LEN_MAX {
+                scope.spawn(move || drop(events));
+            }
+            store.apply(rows, &batch.position)
+        })?;
         (self.position, self.counts) = (batch.position, batch.counts);
         let mut folds = lock(folds);
         batch.folded.into_iter().for_each(|(id, folded)| folds.put(id, folded));
@@ -127,7 +134,7 @@ impl Projection {
 
     /// Makes the rows that a rebuild has left for the end, and gives the store back.
     pub(crate) fn finish(mut self, log: &dyn Log, threads: usize) -> Result<Store, ViewsError> {
-        let source = Source { store: &self.store, log, gathered: None };
+        let source = Source::new(&self.store, log);
         let mut rows = Rows::default();
         put_rollouts(&mut rows, &self.unmade.take().unwrap_or_default().finish(&source, threads)?)?;
         self.store.apply(rows, &self.position)?;
@@ -179,6 +186,8 @@ pub(crate) struct Batch {
     position: Position,
     counts: Counts,
     folded: Vec<(RolloutId, Arc<Folded>)>,
+    /// Only still to be freed.
+    events: Vec<Arc<Recorded>>,
 }
 
 /// Folds each touched rollout once, on from where it was if nothing forbids.
@@ -198,9 +207,7 @@ fn fold(
             None if known()?.is_none() => Some(Arc::new(Folded::empty(&id))),
             None => None,
         };
-        let folded = match before
-            .filter(|folded| !touch.gains && !touch.amends && folded.goes_on_with(&later))
-        {
+        let folded = match before.filter(|folded| !touch.gains && folded.goes_on_with(&later)) {
             Some(folded) => {
                 let mut folded = Arc::unwrap_or_clone(folded);
                 folded.extend(&later);

@@ -250,7 +250,7 @@ impl Views {
             return Ok(current.at(None));
         };
         let cached = lock(&self.folds).get(id).filter(|folded| folded.last_seq == row.last_seq);
-        let source = Source { store, log, gathered: None };
+        let source = Source::new(store, log);
         let folded = cached.map_or_else(|| source.fold(id, &self.folds), Ok)?;
         let rollout = Some(Arc::new(folded.rollout.clone()));
         Ok(At { unread_events: row.unread_events, ..current.at(rollout) })
@@ -264,7 +264,7 @@ impl Views {
         id: &RolloutId,
     ) -> Result<At<Vec<Recorded>>, ViewsError> {
         let current = self.current();
-        let events = Source { store: current.store()?, log, gathered: None }.of_rollout(id)?;
+        let events = Source::new(current.store()?, log).of_rollout(id)?;
         let unread = |event: &&Recorded| matches!(event.event, Read::Unknown { .. });
         let unread_events = events.iter().filter(unread).count() as u64;
         Ok(At { unread_events, ..current.at(events) })
@@ -277,7 +277,7 @@ impl Views {
         key: &FlagKey,
     ) -> Result<At<Vec<Recorded>>, ViewsError> {
         let current = self.current();
-        let source = Source { store: current.store()?, log, gathered: None };
+        let source = Source::new(current.store()?, log);
         let seqs = source.seqs(&List::new(Index::Flag, key.as_str().as_bytes()))?;
         Ok(current.at(source.read(&seqs)?))
     }
@@ -292,7 +292,7 @@ impl Views {
         limit: usize,
     ) -> Result<At<Page>, ViewsError> {
         let current = self.current();
-        let source = Source { store: current.store()?, log, gathered: None };
+        let source = Source::new(current.store()?, log);
         let page = filter.page(&source, current.position.next, order, after, limit)?;
         Ok(current.at(page))
     }

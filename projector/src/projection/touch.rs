@@ -24,8 +24,6 @@ pub(super) struct Touch {
     places: Vec<usize>,
     /// Whether it also gains events from before the batch.
     pub gains: bool,
-    /// Whether an event says something about an earlier one.
-    pub amends: bool,
 }
 
 impl Touch {
@@ -74,7 +72,7 @@ impl<'a> Touched<'a> {
                 }
                 _ => {
                     if let Some(rollout) = &recorded.subject {
-                        self.touch(rollout, place, false, false);
+                        self.touch(rollout, place, false);
                     }
                 }
             }
@@ -88,7 +86,6 @@ impl<'a> Touched<'a> {
         recorded: &Recorded,
         about: &About,
     ) -> Result<(), StoreError> {
-        let amends = recorded.known().is_some_and(|event| facets::target(event).is_some());
         for key in &about.flags {
             let row = self.flag(key.as_str())?;
             row.last_seq = recorded.seq;
@@ -98,7 +95,7 @@ impl<'a> Touched<'a> {
             if about.of_service {
                 for rollout in row.rollouts.clone() {
                     let id = rollout.parse::<RolloutId>();
-                    self.touch(&id.expect("only ids of rollouts are linked"), place, amends, false);
+                    self.touch(&id.expect("only ids of rollouts are linked"), place, false);
                 }
             }
         }
@@ -116,17 +113,16 @@ impl<'a> Touched<'a> {
             }
         }
         for rollout in &about.rollouts {
-            self.touch(rollout, place, amends, gains);
+            self.touch(rollout, place, gains);
         }
         Ok(())
     }
 
-    fn touch(&mut self, rollout: &RolloutId, place: usize, amends: bool, gains: bool) {
+    fn touch(&mut self, rollout: &RolloutId, place: usize, gains: bool) {
         if !self.rollouts.contains_key(rollout) {
             self.rollouts.insert(rollout.clone(), Touch::default());
         }
         let Some(touch) = self.rollouts.get_mut(rollout) else { return };
-        touch.amends |= amends;
         touch.gains |= gains;
         if touch.places.last() != Some(&place) {
             touch.places.push(place);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use ledger::{Log, Seq};
-use schemas::{FlagKey, RolloutId};
+use schemas::{Event, FlagKey, RolloutId};
 
 use super::{
     ViewsError,
@@ -33,20 +33,34 @@ pub(crate) struct Source<'a> {
     pub store: &'a Store,
     pub log: &'a dyn Log,
     pub gathered: Option<&'a Gathered>,
+    /// Events that were read before, by seq.
+    pub known: &'a [Recorded],
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// What is stored.
+    pub(crate) fn new(store: &'a Store, log: &'a dyn Log) -> Source<'a> {
+        Source { store, log, gathered: None, known: &[] }
+    }
+
+    /// The seqs of the events that are about a rollout by themselves or through their targets.
+    pub(crate) fn own_seqs(&self, id: &RolloutId) -> Result<Vec<u64>, ViewsError> {
+        self.seqs(&List::new(Index::Rollout, id.as_str().as_bytes()))
+    }
+
     /// The events of a rollout by seq: its own, what its flags' services said of them, and what
     /// confirms, corrects, withdraws, redacts or restates one of these.
     pub(crate) fn of_rollout(&self, id: &RolloutId) -> Result<Vec<Recorded>, ViewsError> {
-        let own = self.seqs(&List::new(Index::Rollout, id.as_str().as_bytes()))?;
-        let mut seqs: BTreeSet<u64> = own.iter().copied().collect();
-        for flag in self.flags_of(&self.read(&own)?)? {
-            seqs.extend(self.seqs(&List::new(Index::Flag, flag.as_str().as_bytes()))?);
+        let own = self.own_seqs(id)?;
+        let mut events = self.read(&own)?;
+        let mut of_flags = BTreeSet::new();
+        for flag in self.flags_of(&events)? {
+            of_flags.extend(self.seqs(&List::new(Index::Flag, flag.as_str().as_bytes()))?);
         }
         let own: BTreeSet<u64> = own.into_iter().collect();
+        events.extend(self.read(&of_flags.difference(&own).copied().collect::<Vec<_>>())?);
+        events.sort_by_key(|event| event.seq);
         let mut chosen: BTreeSet<u64> = BTreeSet::new();
-        let mut events = self.read(&seqs.into_iter().collect::<Vec<_>>())?;
         events.retain(|e| {
             let of_flag = || e.known().is_some_and(facets::is_of_service);
             let target = || e.known().and_then(facets::target).map(|target| target.seq);
@@ -77,7 +91,13 @@ impl Source<'_> {
         let events = Events { log: self.log, batch: &[] };
         let mut flags = BTreeSet::new();
         for event in own {
-            flags.extend(events.about(event)?.registers);
+            let known = event.known();
+            let may = |known| {
+                matches!(known, &Event::FlagRegistered(_)) || facets::target(known).is_some()
+            };
+            if known.is_some_and(may) {
+                flags.extend(events.about(event)?.registers);
+            }
         }
         Ok(flags)
     }
@@ -92,6 +112,11 @@ impl Source<'_> {
 
     /// These entries, given in ascending order.
     pub(crate) fn read(&self, seqs: &[u64]) -> Result<Vec<Recorded>, ViewsError> {
+        let place = |seq: &u64| self.known.binary_search_by_key(seq, |event| event.seq).ok();
+        let known = |seq| self.known.get(place(seq)?).cloned();
+        if let Some(known) = seqs.iter().map(known).collect() {
+            return Ok(known);
+        }
         let mut events = Vec::with_capacity(seqs.len());
         let mut rest = seqs;
         while let [first, ..] = rest {

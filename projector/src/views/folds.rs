@@ -40,20 +40,18 @@ impl Folded {
     /// The fold of all its events.
     pub(crate) fn fresh(id: &RolloutId, events: &[Recorded]) -> Folded {
         let mut folded = Folded::empty(id);
-        for event in &select(events, None, None) {
-            folded.apply(event);
+        if events.iter().any(amends) {
+            for event in &select(events, None, None) {
+                folded.apply(event);
+            }
+        } else {
+            // Nothing to resolve, so the order is all that selecting would give.
+            let mut events: Vec<&Recorded> = events.iter().collect();
+            events.sort_by_key(|event| event.order_key());
+            for event in events {
+                folded.apply(event);
+            }
         }
-        folded
-    }
-
-    /// The same of events that need not be copied if none speaks of another.
-    pub(crate) fn of(id: &RolloutId, events: &[Arc<Recorded>]) -> Folded {
-        if events.iter().any(|event| amends(event)) {
-            let events: Vec<Recorded> = events.iter().map(|event| Recorded::clone(event)).collect();
-            return Folded::fresh(id, &events);
-        }
-        let mut folded = Folded::empty(id);
-        folded.extend(events);
         folded
     }
 
