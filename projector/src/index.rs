@@ -74,7 +74,9 @@ impl List {
 
     /// The entries about one stage.
     pub fn stage(rollout: &str, stage: &str) -> List {
-        List::new(Index::Stage, &[rollout.as_bytes(), &[0], stage.as_bytes()].concat())
+        let mut value = Vec::new();
+        write_stage(rollout, stage, &mut value);
+        List::new(Index::Stage, &value)
     }
 
     /// The first day, from `day` on, that any entry falls on.
@@ -110,6 +112,13 @@ fn write_key(index: Index, value: &[u8], key: &mut Vec<u8>) {
             key.extend_from_slice(&ledger::Digest::of(value).0);
         }
     }
+}
+
+/// The value of a stage: the zero byte is in no id.
+fn write_stage(rollout: &str, stage: &str, value: &mut Vec<u8>) {
+    value.extend_from_slice(rollout.as_bytes());
+    value.push(0);
+    value.extend_from_slice(stage.as_bytes());
 }
 
 /// A block in words, for whoever compares.

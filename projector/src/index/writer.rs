@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Index, List, block::BLOCK_LEN_MAX, block::Block, write_key};
+use super::{Index, List, block::BLOCK_LEN_MAX, block::Block, day_value, write_key, write_stage};
 use crate::store::{Rows, Store, StoreError};
 
 /// How many last blocks are remembered between batches. Beyond that all are read again.
@@ -14,6 +14,8 @@ pub struct Gathered {
     lists: HashMap<Vec<u8>, Vec<u64>>,
     /// The key being looked up; kept, so that looking up makes no new one.
     key: Vec<u8>,
+    /// The same for a value that is put together.
+    value: Vec<u8>,
 }
 
 impl Gathered {
@@ -24,10 +26,17 @@ impl Gathered {
         self.push(seq);
     }
 
-    /// The same with the list's key.
-    pub fn post_to(&mut self, list: &List, seq: u64) {
+    /// Adds an entry to the list of the day that it falls on, counted from 1970-01-01 in UTC.
+    pub fn post_day(&mut self, day: i32, seq: u64) {
+        self.post(Index::Day, &day_value(day), seq);
+    }
+
+    /// Adds an entry to the list of a stage.
+    pub fn post_stage(&mut self, rollout: &str, stage: &str, seq: u64) {
+        self.value.clear();
+        write_stage(rollout, stage, &mut self.value);
         self.key.clear();
-        self.key.extend_from_slice(list.key());
+        write_key(Index::Stage, &self.value, &mut self.key);
         self.push(seq);
     }
 

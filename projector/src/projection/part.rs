@@ -5,7 +5,7 @@ use std::{sync::Arc, thread};
 use ledger::{Log, LogError, Seq};
 
 use crate::{
-    index::{Gathered, Index, List},
+    index::{Gathered, Index},
     recorded::{Read, Recorded},
     views::{facets, read_entry},
 };
@@ -94,7 +94,7 @@ impl Part {
         };
         lists.post(Index::Source, recorded.source.as_bytes(), seq);
         match recorded.time {
-            Some(time) => lists.post_to(&List::day(day_of(time)), seq),
+            Some(time) => lists.post_day(day_of(time), seq),
             None => lists.post(Index::Undated, &[], seq),
         }
         if let Some(rollout) = &recorded.subject {
@@ -109,7 +109,7 @@ impl Part {
             lists.post(Index::Actor, actor.as_bytes(), seq);
         }
         if let (Some(rollout), Some(stage)) = (&recorded.subject, facets::stage(event)) {
-            lists.post_to(&List::stage(rollout.as_str(), stage.as_str()), seq);
+            lists.post_stage(rollout.as_str(), stage.as_str(), seq);
         }
     }
 }

@@ -97,6 +97,19 @@ fn replaced_key(recorded: &Recorded) -> Option<FlagKey> {
 
 fn hex(bytes: &[u8; 32]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().map_or('0', char::from);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+    let mut text = Vec::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    String::from_utf8(text).expect("digits are ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn hashes_are_written_as_the_ledger_writes_them() {
+        let bytes = std::array::from_fn(|n| u8::try_from(n * 37 % 256).unwrap());
+        assert_eq!(super::hex(&bytes), ledger::Hash(bytes).to_string());
+    }
 }
