@@ -9,7 +9,8 @@
 //! - [`text`]: which bytes are accepted, and places in them.
 //! - `lines`, `outline`: the Markdown as lines, and as a tree of what stands under what.
 //! - `labels`, `headings`: what labels and headings mean.
-//! - `reader`: walks the outline; `stages`, `results`, `tables`, `lists`, `flags` are its parts.
+//! - `reader`: walks the outline; `items`, `stages`, `results`,
+//!   `measured`, `tables`, `lists`, `flags` are its parts.
 //! - `sheet`: collects the fields.
 
 pub mod derive;
@@ -21,6 +22,7 @@ mod labels;
 mod lines;
 pub mod lint;
 mod lists;
+mod measured;
 mod outline;
 pub mod people;
 mod reader;

@@ -195,6 +195,16 @@ impl<'f> Tree<'f> {
         self.fields.iter().find(|f| f.path == path && f.kind == FieldKind::Value)
     }
 
+    /// Keys of the stages in the order of their labels in the plan; a table above may name a later
+    /// stage's results first.
+    pub(crate) fn stages(&self) -> Vec<&'f str> {
+        let mut keys = self.names("stages");
+        keys.sort_by_key(|key| {
+            self.value(&format!("stages/{key}/label")).map_or(u64::MAX, |label| label.start)
+        });
+        keys
+    }
+
     /// The parts of paths right below a prefix, each once, in the order of the plan:
     /// `stages` gives the keys of stages.
     pub(crate) fn names(&self, prefix: &str) -> Vec<&'f str> {

@@ -27,6 +27,9 @@ static URL: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"https?://[^\s)>\]]+").expect("the pattern is valid: a test uses it")
 });
 
+/// How far below a line that speaks of flags a name alone is one.
+const NEAR_LINES: usize = 12;
+
 impl Reader<'_> {
     /// The places of flag names in a text; names inside of links' targets are none.
     fn names(&self, span: Span) -> Vec<Span> {
@@ -137,15 +140,22 @@ impl Reader<'_> {
         self.blocks(blocks, &below);
     }
 
-    /// Flags that are named anywhere else in the plan, on a line that speaks of a flag.
+    /// Flags that are named anywhere else in the plan: on a line that speaks of a flag, or alone on
+    /// a line not far below such a line.
     pub(crate) fn flags_in_prose(&mut self, lines: &[Span]) {
+        let mut spoken_of = usize::MAX;
         for line in lines {
             let words = labels::normal(self.sheet.of(*line));
-            if !["toggle", "flag", "flipper"].iter().any(|word| words.contains(word)) {
-                continue;
-            }
+            let speaks = ["toggle", "flag", "flipper"].iter().any(|word| words.contains(word));
+            spoken_of = if speaks { 0 } else { spoken_of.saturating_add(1) };
+            let bare = self.sheet.of(*line).trim_matches('`');
             for name in self.names(*line) {
-                self.flag(name);
+                let alone = spoken_of <= NEAR_LINES
+                    && self.sheet.of(name) == bare
+                    && bare.matches('_').count() >= 2;
+                if speaks || alone {
+                    self.flag(name);
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use super::{
     labels::{self, Label, Labelled},
     outline::{Block, Item},
     reader::{Context, Part, Place, Reader},
+    results::results_base,
     sheet::Want,
     text::Span,
 };
@@ -76,8 +77,34 @@ impl Reader<'_> {
             }
             return adopted.len();
         }
-        self.unknown(item, found, here);
-        0
+        let shows =
+            matches!(here.place, Place::Stage { part: Part::Results, .. } | Place::Checkpoint(_));
+        let bare = found.filter(|f| f.value.is_empty() && shows && item.blocks.is_empty());
+        let lines = if bare.is_some() { self.loose_lines(item, rest) } else { 0 };
+        match (bare, first_text(rest), last_text(rest.get(..lines).unwrap_or_default())) {
+            (Some(f), Some(start), Some(end)) => {
+                let path = self.sheet.next(&format!("{}/metrics", results_base(here)));
+                self.sheet.fill(&path, Some(f.label), Span::new(start, end), Want::Quantity);
+            }
+            _ => self.unknown(item, found, here),
+        }
+        lines
+    }
+
+    /// How many paragraph lines after a label on a line of its own are its answer.
+    fn loose_lines(&self, item: &Item, rest: &[Block]) -> usize {
+        let loose = |block: &&Block| match block {
+            Block::Item(next) => {
+                next.marker.is_none()
+                    && self.bold_line(next).is_none()
+                    && next.blocks.is_empty()
+                    && !self.sheet.of(next.text).starts_with("**")
+                    && labels::split(self.sheet.text, next.text).is_none()
+                    && labels::find(self.sheet.of(next.text)).is_none()
+            }
+            _ => false,
+        };
+        if item.marker.is_some() { 0 } else { rest.iter().take_while(loose).count() }
     }
 
     /// The known label that an item begins with, where labels are looked for.
@@ -111,8 +138,17 @@ impl Reader<'_> {
             matches!(label, Label::Criteria | Label::Dashboards | Label::Flags | Label::Method);
         let loose =
             matches!(label, Label::Errors | Label::Bugs | Label::Metrics) && item.marker.is_none();
-        if !found.value.is_empty() || !item.blocks.is_empty() || !(lists || loose) {
+        if !found.value.is_empty() || !item.blocks.is_empty() {
             return &[];
+        }
+        if !(lists || loose) {
+            // `label?` on a line of its own, and its answer as the next line.
+            let shows = matches!(
+                here.place,
+                Place::Stage { part: Part::Results, .. } | Place::Checkpoint(_)
+            );
+            let len = if shows { self.loose_lines(item, rest).min(1) } else { 0 };
+            return rest.get(..len).unwrap_or_default();
         }
         let own = |block: &Block| match block {
             Block::Item(next) => {
@@ -232,6 +268,20 @@ impl Reader<'_> {
     pub(crate) fn is_label(&self, found: Labelled) -> bool {
         let words = labels::normal(self.sheet.of(found.label));
         words.len() <= 100 && !words.contains(". ")
+    }
+}
+
+fn first_text(blocks: &[Block]) -> Option<usize> {
+    match blocks.first() {
+        Some(Block::Item(item)) => Some(item.text.start),
+        _ => None,
+    }
+}
+
+fn last_text(blocks: &[Block]) -> Option<usize> {
+    match blocks.last() {
+        Some(Block::Item(item)) => Some(whole(item).end),
+        _ => None,
     }
 }
 

@@ -205,16 +205,16 @@ fn mark_heading(
         }
         return;
     }
-    // An underlined heading. Dashes right below a text are mostly meant as a rule.
-    let single = block.len() == 2;
+    // An underlined heading. Three dashes right below a text are mostly meant as a rule.
+    let rule = block.last().is_some_and(|line| line.content.of(text) == "---");
+    let single = block.len() == 2 && !rule;
     for (at, line) in block.iter_mut().enumerate() {
         let inner = line.content.of(text);
         if !inner.is_empty() && inner.chars().all(|c| c == '=' || c == '-') {
             line.kind = Kind::Structure;
-        } else if at == 0 && single && inner.len() <= 80 && !inner.contains([':', '[']) {
-            line.kind = Kind::Heading(level);
         } else {
-            line.kind = Kind::Text;
+            let heading = at == 0 && single && inner.len() <= 80;
+            line.kind = if heading { Kind::Heading(level) } else { Kind::Text };
         }
     }
 }

@@ -73,7 +73,10 @@ impl Reader<'_> {
             let path = self.sheet.next(&format!("other/{}", here.slug));
             return self.line(&path, None, all);
         }
-        self.sheet.fill(&format!("questions/{number}/answer"), None, all, Want::Text);
+        let path = format!("questions/{number}/answer");
+        // The answer does not stand behind the question, so its place there is no blank.
+        let question = self.sheet.forget_blank(&path);
+        self.sheet.fill(&path, question, all, Want::Text);
     }
 
     fn cleanup_lines(&mut self, blocks: &[Block], behind: Span) {

@@ -205,7 +205,11 @@ impl<'t> Reader<'t> {
             Role::PostLaunch => Place::PostLaunch,
             Role::Criteria => Place::Criteria,
             Role::Kpis => Place::Kpis,
-            Role::GoNoGo => Place::Gate(gate_of(&above.place)),
+            Role::GoNoGo => {
+                let gate = gate_of(&above.place);
+                self.gate_date(gate, heading);
+                Place::Gate(gate)
+            }
             Role::Questions => Place::Questions,
             Role::Cleanup => Place::Cleanup,
             Role::Other => {
@@ -242,7 +246,7 @@ impl<'t> Reader<'t> {
             Wanted::Pilot(Some(number))
         } else if has("uat") || has("user acceptance") || moderated {
             Wanted::Uat(Some(number))
-        } else if !results && (has("rollout") || has("unmoderated")) {
+        } else if !results && has("rollout") {
             self.stages.contain(number, heading);
             return Place::Rollout;
         } else if has("post-launch") || has("post launch") {
@@ -272,6 +276,23 @@ impl<'t> Reader<'t> {
         let shows = above.shows || words.contains("results");
         let part = if shows { Part::Results } else { Part::Open };
         Place::Stage { key, part }
+    }
+
+    /// When a go/no-go meeting is, where its heading says so.
+    pub(crate) fn gate_date(&mut self, gate: &str, heading: Span) {
+        let words = self.sheet.of(heading);
+        let after = words.to_lowercase().find("meeting").map(|at| at + "meeting".len());
+        let Some(rest) = after.map(|at| heading.skip(at).trim(self.sheet.text)) else { return };
+        if self.sheet.of(rest).chars().any(|c| c.is_ascii_digit()) {
+            let value = self.sheet.parse(self.sheet.of(rest), Want::Occurrence, rest.start);
+            self.sheet.put(
+                &format!("gates/{gate}/date"),
+                None,
+                rest,
+                FieldKind::Value,
+                Some(value),
+            );
+        }
     }
 
     fn staged(&mut self, heading: Span) {

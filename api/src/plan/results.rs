@@ -7,7 +7,7 @@ use super::{
     labels::{self, Label, Labelled},
     outline::{Block, Item},
     reader::{Context, Part, Place, Reader, gate_of},
-    sheet::{Want, is_measure},
+    sheet::Want,
     text::Span,
 };
 use crate::words::{self, Filled};
@@ -147,7 +147,7 @@ impl Reader<'_> {
     }
 
     /// Whether an item under a label says something else: a known label, a checkbox, a stage.
-    fn is_own(&self, item: &Item, here: &Context) -> bool {
+    pub(crate) fn is_own(&self, item: &Item, here: &Context) -> bool {
         let known = labels::split(self.sheet.text, item.text)
             .is_some_and(|f| labels::find(self.sheet.of(f.label)).is_some());
         let share = matches!(here.place, Place::Rollout)
@@ -204,172 +204,24 @@ impl Reader<'_> {
         }
     }
 
-    /// Bugs: how many were identified and fixed, and which.
-    fn bugs(&mut self, found: Labelled, blocks: &[Block], here: &Context) {
-        let base = results_base(here);
-        let raw = self.sheet.of(found.value);
-        let slash = raw.find('/').filter(|at| {
-            let (left, right) =
-                (raw.get(..*at).unwrap_or_default(), raw.get(at + 1..).unwrap_or_default());
-            let short = |part: &str| part.trim().len() <= 12;
-            short(left)
-                && right
-                    .trim()
-                    .chars()
-                    .next()
-                    .is_some_and(|c| c.is_ascii_digit() || c == '[' || c == '\\' || c == 'x')
-        });
-        if let Some(at) = slash {
-            let left = found.value.first(at).trim(self.sheet.text);
-            let right = found.value.skip(at + 1).trim(self.sheet.text);
-            self.sheet.fill(
-                &format!("{base}/bugs_identified"),
-                Some(found.label),
-                left,
-                Want::Quantity,
-            );
-            self.sheet.fill(
-                &format!("{base}/bugs_fixed"),
-                Some(found.label),
-                right,
-                Want::Quantity,
-            );
-        } else if found.value.is_empty() || !matches!(words::filled(raw), Filled::Value(_)) {
-            self.sheet.fill(
-                &format!("{base}/bugs"),
-                Some(found.label),
-                found.value,
-                Want::Quantity,
-            );
-        } else {
-            let path = format!("{base}/bugs_identified");
-            self.sheet.fill(&path, Some(found.label), found.value, Want::Quantity);
-        }
-        self.bug_list(&format!("{base}/bug"), blocks, here);
-    }
-
-    fn bug_list(&mut self, base: &str, blocks: &[Block], here: &Context) {
-        for (at, block) in blocks.iter().enumerate() {
-            match block {
-                Block::Item(item) if item.tick.is_none() && !self.is_stage_item(item) => {
-                    let found = labels::split(self.sheet.text, item.text);
-                    let known =
-                        found.is_some_and(|f| labels::find(self.sheet.of(f.label)).is_some());
-                    if known {
-                        self.blocks(blocks.get(at..=at).unwrap_or_default(), here);
-                        continue;
-                    }
-                    let path = self.sheet.next(base);
-                    self.sheet.fill(&path, None, whole(item), Want::Text);
-                    self.blocks(&item.blocks, here);
-                }
-                _ => self.blocks(blocks.get(at..=at).unwrap_or_default(), here),
-            }
-        }
-    }
-
-    /// `Metrics at this stage`: what is behind the label, and the list under it.
-    fn metrics(&mut self, found: Labelled, blocks: &[Block], here: &Context) {
-        let base = results_base(here);
-        let raw = self.sheet.of(found.value);
-        let advice = matches!(words::filled(raw), Filled::Guidance(_));
-        if advice || !found.value.is_empty() || blocks.is_empty() {
-            let path = self.sheet.next(&format!("{base}/metrics"));
-            self.sheet.fill(&path, Some(found.label), found.value, Want::Quantity);
-        } else {
-            self.sheet.structure(found.label);
-        }
-        let below = here.clone();
-        for (at, block) in blocks.iter().enumerate() {
-            match block {
-                Block::Item(item) if item.tick.is_none() && !self.is_stage_item(item) => {
-                    let split = labels::split(self.sheet.text, item.text);
-                    self.result(item, split, &base, &below);
-                }
-                _ => self.blocks(blocks.get(at..=at).unwrap_or_default(), &below),
-            }
-        }
-    }
-
-    /// A line among results whose label, if any, is the plan's own.
-    pub(crate) fn result(
-        &mut self,
-        item: &Item,
-        found: Option<Labelled>,
-        base: &str,
-        here: &Context,
-    ) {
-        let text = whole(item);
-        let found = found.filter(|f| self.is_label(*f));
-        let mut group = None;
-        match found {
-            _ if text.is_empty() => {
-                let path = self.sheet.next(&format!("{base}/metrics"));
-                self.sheet.put(&path, here.group, text, FieldKind::Blank, None);
-            }
-            Some(f) if f.value.is_empty() && !item.blocks.is_empty() => {
-                self.sheet.structure(item.text);
-                group = Some(f.label);
-            }
-            Some(f) => {
-                let path = self.sheet.next(&format!("{base}/metrics"));
-                let value =
-                    if f.value.is_empty() { f.value } else { Span::new(f.value.start, text.end) };
-                self.sheet.fill(&path, Some(f.label), value, Want::Quantity);
-            }
-            None if item.marker.is_none()
-                && !item.blocks.is_empty()
-                && text.end - text.start < 400 =>
-            {
-                self.sheet.structure(text);
-                group = Some(text);
-            }
-            None => self.unlabelled_result(item, base, here),
-        }
-        let below = Context { group: group.or(here.group), ..here.clone() };
-        for (at, block) in item.blocks.iter().enumerate() {
-            match block {
-                Block::Item(child) if child.tick.is_none() && !self.is_own(child, here) => {
-                    let split = labels::split(self.sheet.text, child.text);
-                    self.result(child, split, base, &below);
-                }
-                _ => self.blocks(item.blocks.get(at..=at).unwrap_or_default(), &below),
-            }
-        }
-    }
-
-    fn unlabelled_result(&mut self, item: &Item, base: &str, here: &Context) {
-        let text = whole(item);
-        let raw = self.sheet.of(text);
-        let number = raw.chars().any(|c| c.is_ascii_digit());
-        if item.marker.is_none() && !number {
-            let path = self.sheet.next(&format!("{base}/other"));
-            return match words::filled(raw) {
-                Filled::Value(_) => self.sheet.prose(&path, text),
-                _ => drop(self.sheet.fill(&path, None, text, Want::Text)),
-            };
-        }
-        if is_name(raw) {
-            // The name of a measurement, with nothing behind it.
-            let path = self.sheet.next(&format!("{base}/metrics"));
-            return self.sheet.put(&path, Some(text), Span::at(text.end), FieldKind::Blank, None);
-        }
-        let measured = is_measure(raw);
-        let leaf = if measured { "metrics" } else { "other" };
-        let path = self.sheet.next(&format!("{base}/{leaf}"));
-        self.sheet.fill(
-            &path,
-            here.group,
-            text,
-            if measured { Want::Quantity } else { Want::Text },
-        );
-    }
-
     /// The verdict of a go/no-go.
     fn verdict(&mut self, found: Labelled, blocks: &[Block], here: &Context) {
         let gate = gate_of(&here.place);
         let raw = self.sheet.of(found.value);
         let path = format!("gates/{gate}/verdict");
+        let meeting = labels::normal(self.sheet.of(found.label)).contains("meeting");
+        if found.value.is_empty() && self.sheet.of(found.label).starts_with('[') {
+            // A link to where it was talked about.
+            let path = self.sheet.next(&format!("gates/{gate}/note"));
+            self.sheet.prose(&path, found.label);
+            return self.blocks(blocks, here);
+        }
+        if found.value.is_empty() && meeting {
+            // It names the meeting and does not ask for its verdict.
+            self.sheet.structure(found.label);
+            self.gate_date(gate, found.label);
+            return self.blocks(blocks, here);
+        }
         if let Some(len) = choice(raw) {
             let (blank, rest) =
                 (found.value.first(len), found.value.skip(len).trim(self.sheet.text));
@@ -379,6 +231,9 @@ impl Reader<'_> {
             }
         } else if is_verdict(raw) || !matches!(words::filled(raw), Filled::Value(_)) {
             self.sheet.fill(&path, Some(found.label), found.value, Want::Text);
+        } else if words::window(raw, None).is_some() {
+            let path = format!("gates/{gate}/date");
+            self.sheet.fill(&path, Some(found.label), found.value, Want::Occurrence);
         } else {
             let path = self.sheet.next(&format!("gates/{gate}/note"));
             self.sheet.fill(&path, Some(found.label), found.value, Want::Text);
@@ -387,19 +242,6 @@ impl Reader<'_> {
         let below = Context { place: Place::Gate(gate), slug, group: None, shows: here.shows };
         self.blocks(blocks, &below);
     }
-}
-
-/// Whether a line only names what is to be measured.
-fn is_name(raw: &str) -> bool {
-    let words = labels::normal(raw);
-    let link_alone = raw.starts_with('[') && raw.ends_with(')');
-    let answers = ["no ", "none", "nothing", "only ", "all ", "n/a", "not "];
-    !link_alone
-        && !words.contains(|c: char| c.is_ascii_digit())
-        && !raw.ends_with(['.', '!'])
-        && !answers.iter().any(|a| words.starts_with(a))
-        && words.split(' ').count() <= 8
-        && matches!(words::filled(raw), Filled::Value(_))
 }
 
 /// The length of the choice `(ready / not ready)` that waits to be made.

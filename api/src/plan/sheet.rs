@@ -126,6 +126,18 @@ impl<'t> Sheet<'t> {
         });
     }
 
+    /// Takes a blank back whose answer was found elsewhere; gives the place of its label's line.
+    pub(crate) fn forget_blank(&mut self, path: &str) -> Option<Span> {
+        let at = self.fields.iter().position(|f| f.path == path && f.kind == FieldKind::Blank)?;
+        let field = self.fields.remove(at);
+        self.paths.remove(path);
+        let end = usize::try_from(field.start).ok()?;
+        let label = field.label?;
+        let line = self.text.get(..end)?.rfind('\n').map_or(0, |at| at + 1);
+        let start = line + self.text.get(line..end)?.find(&label)?;
+        Some(Span::new(start, start + label.len()))
+    }
+
     pub(crate) fn prose(&mut self, path: &str, span: Span) {
         if !span.is_empty() {
             self.put(path, None, span, FieldKind::Prose, None);

@@ -179,7 +179,7 @@ impl Reader<'_> {
     /// `25% of users (~4k a day) - Tuesday, 5/27`: who, and when.
     fn exposure_and_dates(&mut self, key: &str, label: Span, value: Span) {
         let text = self.sheet.of(value);
-        let cuts = [" - ", " – ", " — ", " on ", ", dates:", ", Dates:", ": ", " ("];
+        let cuts = [", dates:", ", Dates:", ": ", " - ", " – ", " — ", " on ", " ("];
         let cut = cuts.iter().filter_map(|cut| text.find(cut).map(|at| (at, cut.len()))).find(
             |(at, len)| {
                 let (who, when) =

@@ -14,7 +14,7 @@ const CANARY_BP_MAX: u32 = 1_000;
 pub(crate) fn contradictions(fields: &[PlanField]) -> Vec<PlanWarning> {
     let tree = Tree { fields };
     let mut out = Vec::new();
-    for name in tree.names("stages") {
+    for name in tree.stages() {
         bugs(&tree, &format!("stages/{name}/results"), &mut out);
         users(&tree, &format!("stages/{name}/results"), &mut out);
         shares(&tree, name, &mut out);
@@ -224,7 +224,7 @@ fn windows(fields: &[PlanField], out: &mut Vec<PlanWarning>) {
 fn order(tree: &Tree, out: &mut Vec<PlanWarning>) {
     let mut before: Option<(&str, &Window)> = None;
     let mut reached: Option<(&str, u32)> = None;
-    for name in tree.names("stages") {
+    for name in tree.stages() {
         let dates = tree.value(&format!("stages/{name}/planning/dates"));
         if let Some((field, window)) = dates.and_then(|f| Some((f, window_of(f.value.as_ref())?))) {
             let earlier =
@@ -255,7 +255,7 @@ fn order(tree: &Tree, out: &mut Vec<PlanWarning>) {
 /// Two stages of the same name.
 fn same_names(tree: &Tree, out: &mut Vec<PlanWarning>) {
     let mut seen: Vec<(String, &str)> = Vec::new();
-    for key in tree.names("stages") {
+    for key in tree.stages() {
         let Some(label) = tree.value(&format!("stages/{key}/label")) else { continue };
         let name = normal(&label.raw);
         let name = name.split([':', '–', '(']).next().unwrap_or_default().trim().to_owned();

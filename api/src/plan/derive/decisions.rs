@@ -15,7 +15,11 @@ use schemas::{
     values::{FieldKind, PlanField, PlanValue},
 };
 
-use super::{Fact, Tree, answer, measures::link, said};
+use super::{
+    Fact, Tree, answer,
+    measures::{link, when},
+    said,
+};
 use crate::{plan::labels::normal, words};
 
 /// Ticked boxes. A tick is no decision.
@@ -45,9 +49,11 @@ pub(super) fn gates<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
         let conditions = tree.values(&format!("{base}/conditions"));
         let blockers = tree.values(&format!("{base}/blockers"));
         let Some(verdict) = verdict(&answer(field), !conditions.is_empty()) else { continue };
-        let fields =
-            std::iter::once(field).chain(conditions.clone()).chain(blockers.clone()).collect();
-        out.extend(Fact::new(field.path.clone(), fields, move |said| {
+        let date = tree.value(&format!("{base}/date"));
+        let occurrence = date.and_then(when);
+        let fields = std::iter::once(field).chain(date);
+        let fields = fields.chain(conditions.clone()).chain(blockers.clone()).collect();
+        let fact = Fact::new(field.path.clone(), fields, move |said| {
             let digest = said.plan.digest.clone();
             said!(
                 said,
@@ -64,7 +70,8 @@ pub(super) fn gates<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
                     raw: Some(answer(field)),
                 }
             )
-        }));
+        });
+        out.extend(fact.map(|fact| Fact { occurrence, ..fact }));
     }
     out
 }

@@ -156,7 +156,8 @@ pub(super) fn baseline<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
     out
 }
 
-fn when(field: &PlanField) -> Option<Occurrence> {
+/// The moment in a field.
+pub(super) fn when(field: &PlanField) -> Option<Occurrence> {
     match &field.value {
         Some(PlanValue::Occurrence(occurrence)) => Some(occurrence.clone()),
         _ => None,

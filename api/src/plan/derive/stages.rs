@@ -20,7 +20,7 @@ use crate::words;
 pub(super) fn planned<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
     let mut ordinal = 0;
     let mut out = Vec::new();
-    for name in tree.names("stages") {
+    for name in tree.stages() {
         let base = format!("stages/{name}");
         let mut fields: Vec<_> = tree.value(&format!("{base}/label")).into_iter().collect();
         fields.extend(tree.value(&format!("{base}/phase")));
@@ -278,8 +278,19 @@ fn spoken(field: &PlanField) -> Answer {
 
 /// A measurement under the plan's own name; without one, under the words themselves.
 fn metric(field: &PlanField) -> MetricValue {
-    let name = field.label.clone().unwrap_or_else(|| "unnamed".to_owned());
+    let name = field.label.clone().unwrap_or_else(|| own_name(&answer(field)));
     MetricValue { name, quantity: quantity(field), goal: None }
+}
+
+/// What was measured, in `98 % success rate for the page load, with ...`.
+fn own_name(text: &str) -> String {
+    let clause = text.split([',', '(', ';', '.']).find(|part| part.split(' ').count() > 1);
+    let words = clause.unwrap_or(text).trim();
+    let name = words.trim_start_matches(|c: char| !c.is_alphabetic());
+    let unit = |word: &str| word.chars().count() <= 2 && !word.contains('-');
+    let name =
+        name.split_once(' ').map_or(name, |(first, rest)| if unit(first) { rest } else { name });
+    if name.is_empty() { text.to_owned() } else { name.to_owned() }
 }
 
 /// What a KPI came to, beside its goal.
