@@ -14,6 +14,7 @@
 //! - `sheet`: collects the fields.
 
 pub mod derive;
+pub mod fill;
 mod flags;
 mod headings;
 pub mod identity;

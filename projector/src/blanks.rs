@@ -18,7 +18,9 @@ pub use unplaced::Unplaced;
 pub(crate) use unplaced::parts;
 
 use crate::{
-    rollout::{Provenance, Rollout, Stage, decisions::Decision, decisions::same_words, exposure},
+    rollout::{
+        Bug, Provenance, Rollout, Stage, decisions::Decision, decisions::same_words, exposure,
+    },
     timeline::actor,
 };
 use leaves::Leaf;
@@ -163,6 +165,14 @@ impl Rollout {
     fn bugs(&self, stage: &Stage, text: fn(usize, usize) -> String) -> Option<Filled> {
         use crate::rollout::BugState::{Fixed, Verified};
         let bugs: Vec<_> = self.measurements.bugs_of(&stage.key).map(|(_, bug)| bug).collect();
+        // A count of what the file itself lists would be an inference, and nothing that was recorded.
+        let in_the_file = |bug: &&Bug| {
+            let found = bug.found.iter().all(|f| self.in_the_file(&f.from));
+            found && bug.seqs().len() == bug.found.len()
+        };
+        if bugs.iter().all(in_the_file) {
+            return None;
+        }
         let fixed = bugs.iter().filter(|b| matches!(b.state(), Fixed | Verified)).count();
         let from = &bugs.iter().find_map(|b| b.found.last())?.from;
         let mut seqs: Vec<u64> = bugs.iter().flat_map(|b| b.seqs()).collect();

@@ -42,6 +42,9 @@ pub struct Revision {
     pub unread: usize,
     pub warnings: Vec<PlanWarning>,
     pub differences: Vec<PlanDifference>,
+    /// The whole file. Left out of answers: `plan export` prints it.
+    #[serde(skip)]
+    pub text: String,
     /// Everything understood; left out of answers, which the file's text would only repeat.
     #[serde(skip)]
     pub fields: Vec<PlanField>,
@@ -105,6 +108,7 @@ impl Revision {
             from: from.clone(),
             number: e.revision,
             file_name: e.file_name.clone(),
+            text: e.text.clone(),
             commit: e.commit.clone(),
             digest: e.digest.to_string(),
             reason: None,
@@ -123,6 +127,7 @@ impl Revision {
             from: from.clone(),
             number: e.revision,
             file_name: e.file_name.clone(),
+            text: e.text.clone(),
             commit: e.commit.clone(),
             digest: e.digest.to_string(),
             reason: Some(e.reason),
