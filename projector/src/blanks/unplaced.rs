@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use schemas::{
     Event,
+    event::measurement::MetricObserved,
     values::{FieldKind, PlanField, Results},
 };
 use serde::Serialize;
 
 use super::{Filled, leaves::in_full};
 use crate::{
-    rollout::{Attempt, Fact, Provenance, Rollout},
+    rollout::{Attempt, Fact, Provenance, Rollout, decisions::same_words},
     timeline::sentence,
 };
 
@@ -141,7 +142,12 @@ impl List<'_> {
     fn measurements(&mut self) {
         let seen = &self.rollout.measurements;
         for metric in seen.metrics.values() {
-            metric.observed.iter().for_each(|f| self.fact(f, Event::MetricObserved));
+            // A reading that a block of results repeats is shown there.
+            for reading in &metric.observed {
+                if !self.repeated(&reading.value) {
+                    self.fact(reading, Event::MetricObserved);
+                }
+            }
         }
         for alert in &seen.alerts {
             alert.raised.iter().for_each(|f| self.fact(f, Event::AlertRaised));
@@ -156,6 +162,20 @@ impl List<'_> {
             bug.verified.iter().for_each(|f| self.fact(f, Event::BugVerified));
             bug.disputed.iter().for_each(|f| self.fact(f, Event::BugDisputed));
         }
+    }
+
+    /// Whether the results of the same stage or checkpoint hold a number under the same name.
+    fn repeated(&self, reading: &MetricObserved) -> bool {
+        let stage = reading.stage.as_ref().and_then(|key| self.rollout.stages.get(key));
+        let attempts = stage.into_iter().flat_map(|s| &s.attempts);
+        let attempts = attempts.filter(|a| reading.attempt.is_none_or(|n| n == a.number));
+        let of_stage = attempts.flat_map(|a| &a.results).map(|r| &r.value.results);
+        let snapshots = self.rollout.outcome.snapshots.iter();
+        let snapshots = snapshots
+            .filter(|s| reading.checkpoint.as_deref() == Some(s.value.checkpoint.as_str()))
+            .map(|s| &s.value.results);
+        let mut metrics = of_stage.chain(snapshots).flat_map(|r| r.metrics.iter().chain(&r.goals));
+        metrics.any(|m| same_words(&m.name, &reading.metric))
     }
 
     fn outcome(&mut self) {

@@ -1,6 +1,6 @@
 //! Did it go on only when it might: with results, with a go, with nothing open?
 
-use schemas::event::decision::{CriterionVerdict, Gate};
+use schemas::event::decision::{CriterionScope, CriterionVerdict, Gate};
 
 use super::{Clause, Outcome, Verdict, trial::Trial};
 use crate::{
@@ -204,8 +204,11 @@ fn criteria(trial: &Trial) -> Verdict {
     let all = &trial.rollout.decisions.criteria;
     let concerns = |c: &&Criterion| {
         let scope = c.set.last().and_then(|set| set.value.stage.as_ref());
-        let checkpoint = c.set.last().is_some_and(|set| set.value.checkpoint.is_some());
-        !checkpoint && scope.is_none_or(|s| *s == trial.stage.key)
+        let after = c.set.last().is_some_and(|set| {
+            set.value.checkpoint.is_some() || set.value.scope == CriterionScope::Checkpoint
+        });
+        // Criteria that name no stage are for the staged rollout; a pilot comes before it.
+        !after && scope.map_or(!is_pilot(&trial.stage.key), |s| *s == trial.stage.key)
     };
     let (mut missed, mut unobserved, mut seqs, mut count) = (vec![], vec![], vec![], 0);
     for (name, criterion) in all.iter().filter(|(_, c)| concerns(c)) {
@@ -229,7 +232,7 @@ fn criteria(trial: &Trial) -> Verdict {
         let why = format!("Never evaluated in this stage: {}.", unobserved.join(", "));
         trial.verdict(CODE, Outcome::Broken, why)
     } else if count == 0 {
-        trial.verdict(CODE, Outcome::Undecided, "No success criterion is recorded.")
+        trial.verdict(CODE, Outcome::Undecided, "No success criterion is recorded for it.")
     } else {
         trial.verdict(CODE, Outcome::Kept, "Every success criterion was met or overridden.")
     };

@@ -1,8 +1,11 @@
 //! Was each rollback done step by step, as the plan's own list has it, and in time?
 
-use schemas::event::{
-    measurement::Severity,
-    rollback::{PlannedStep, RollbackPlanned, StepKind},
+use schemas::{
+    event::{
+        measurement::Severity,
+        rollback::{PlannedStep, RollbackPlanned, StepKind},
+    },
+    id::IsoDuration,
 };
 
 use super::{
@@ -117,15 +120,16 @@ impl<'a> One<'a> {
         done: Option<&Step>,
         flag: Option<&FlagMove>,
     ) -> Option<Verdict> {
-        let within = step.within.as_ref().or(list.value.within.as_ref())?;
-        let promised = within.max.as_ref().or(within.min.as_ref())?;
+        let within = step.within.as_ref().or(list.value.within.as_ref());
+        let promised = within.and_then(|w| w.max.as_ref().or(w.min.as_ref())).cloned();
+        let promised = promised.or_else(|| promised_in(&step.text))?;
         let verdict = |outcome, why: &str| Some(self.verdict(LATE, &step.step, outcome, why));
         let unknown = "When the rollback was set off is not known.";
         let Some(trigger) = self.rollback.triggered_at else {
             return verdict(Outcome::Undecided, unknown);
         };
         let zone = self.rollout.plan.time_zone();
-        let allowed = duration_us(trigger, promised, zone)?;
+        let allowed = duration_us(trigger, &promised, zone)?;
         if done.is_none() && flag.is_none() {
             let over = self.open() && self.now.0 - trigger.0 > allowed;
             let why = format!("It is not done after {}.", length_words(self.now.0 - trigger.0));
@@ -202,6 +206,48 @@ impl<'a> One<'a> {
     }
 }
 
+/// The promise in a step's own words: `Alert the team within 30 minutes`.
+fn promised_in(text: &str) -> Option<IsoDuration> {
+    let words: Vec<String> = text
+        .split_whitespace()
+        .map(|w| w.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase())
+        .collect();
+    let at = words.iter().position(|w| w == "within")?;
+    let number: u32 = match words.get(at + 1)?.as_str() {
+        "a" | "an" | "one" => 1,
+        digits => digits.parse().ok()?,
+    };
+    let iso = match words.get(at + 2)?.trim_end_matches('s') {
+        "minute" | "min" => format!("PT{number}M"),
+        "hour" | "hr" => format!("PT{number}H"),
+        "day" => format!("P{number}D"),
+        "week" => format!("P{number}W"),
+        _ => return None,
+    };
+    iso.parse().ok()
+}
+
 fn turns_flag(kind: StepKind) -> bool {
     matches!(kind, StepKind::FlagOff | StepKind::FlagReduced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IsoDuration, promised_in};
+
+    #[test]
+    fn a_promise_is_read_from_a_steps_own_words() {
+        let rows = [
+            ("Turn off the flag within 15 minutes", Some("PT15M")),
+            ("Create a ticket within 2 hours that documents", Some("PT2H")),
+            ("Follow up (within one day).", Some("P1D")),
+            ("Within an hour, alert the team", Some("PT1H")),
+            ("Stay within the budget", None),
+            ("Alert the team", None),
+        ];
+        for (text, expected) in rows {
+            let promised = promised_in(text);
+            assert_eq!(promised.as_ref().map(IsoDuration::as_str), expected, "{text}");
+        }
+    }
 }
