@@ -19,6 +19,8 @@ pub mod rollbacks;
 pub mod stages;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traps;
 
 pub use current::{Current, Move, MoveKind, Status};
 pub use fact::{Fact, Provenance};
@@ -31,7 +33,7 @@ pub use stages::{Attempt, Stage, StagePlan, Stages};
 
 use std::collections::BTreeMap;
 
-use schemas::{Event, RolloutId};
+use schemas::{Event, RolloutId, values::Party};
 use serde::Serialize;
 
 use crate::recorded::{Moment, Read, Recorded, select};
@@ -80,6 +82,27 @@ impl Rollout {
             rollout.apply(event);
         }
         rollout
+    }
+
+    /// Who answers for it now: the owners that the release was defined with, and every hand-over
+    /// since.
+    pub fn owners(&self) -> Vec<Party> {
+        let Some(defined) = self.plan.definitions.last() else {
+            return self.outcome.ownership.last().map(|o| o.value.to.clone()).into_iter().collect();
+        };
+        let mut owners = defined.value.owners.clone();
+        // When a plan said so is not known, so an imported definition ends no hand-over.
+        let imported = !defined.from.by_hand();
+        let since = |o: &&Fact<_>| imported || o.from.order_key() > defined.from.order_key();
+        for transfer in self.outcome.ownership.iter().filter(since) {
+            match &transfer.value.from {
+                Some(from) => owners.retain(|owner| owner != from),
+                // Without a predecessor all of it was handed over.
+                None => owners.clear(),
+            }
+            owners.push(transfer.value.to.clone());
+        }
+        owners
     }
 
     /// Takes in one event, resolved and in its turn, as [`select`] gives them.

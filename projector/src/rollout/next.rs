@@ -60,7 +60,7 @@ impl Rollout {
             Some(step) => NextStep {
                 what: format!("The rollback lacks a step of the plan: {}", step.text),
                 command: Some(self.record(&format!(
-                    "rollback step_completed --step {} --kind {}",
+                    "rollback step-completed --step {} --kind {}",
                     quoted(&step.step),
                     step.kind
                 ))),
@@ -116,7 +116,7 @@ impl Rollout {
             };
             if attempt.results.is_empty() && attempt.rollback_seqs.is_empty() {
                 let what = format!("No results of {key} are recorded.");
-                return Some(NextStep { what, command: of_stage("results_recorded") });
+                return Some(NextStep { what, command: of_stage("results-recorded") });
             }
             if !attempt.rollback_seqs.is_empty() && attempt.ended.is_empty() && !later {
                 let what = format!("{key} was rolled back; no further attempt is recorded.");
@@ -153,7 +153,7 @@ impl Rollout {
         Some(NextStep {
             what: format!("A question of the plan has no answer: {question}"),
             command: Some(self.record(&format!(
-                "question answered --question {} --answer TEXT",
+                "question answered --question {} --answer '<ANSWER>'",
                 quoted(&question)
             ))),
         })
