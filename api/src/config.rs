@@ -157,7 +157,7 @@ pub enum Flags {
         /// Which environment it was read from
         #[arg(long, value_name = "ENV")]
         environment: String,
-        /// CSV with the columns email,account_id: staff are recorded by account id
+        /// CSV with the columns `email,account_id`: staff are recorded by account id
         #[arg(long, value_name = "MAP.csv")]
         actors: Option<PathBuf>,
         /// What the exporter left out, in words
@@ -259,6 +259,9 @@ pub enum Rollout {
     /// Did it follow its plan: every rule kept, broken or undecided
     Deviations {
         id: String,
+        /// Only the rules with this verdict
+        #[arg(long, value_enum)]
+        only: Option<Verdict>,
         #[command(flatten)]
         moment: Moment,
     },
@@ -277,6 +280,14 @@ pub enum Rollout {
         #[arg(long, value_name = "ID")]
         actor: Option<String>,
     },
+}
+
+/// What a rule came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Verdict {
+    Kept,
+    Broken,
+    Undecided,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,8 @@
 //! Every way in comes through here: HTTP, `event append`, `record`, imports. Personal data is
 //! refused without being repeated; facts are never refused because they break a rule of rollouts.
 
+use std::fmt::Write as _;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ledger::{Draft, Submission};
 use schemas::{
@@ -170,7 +172,7 @@ fn find_in(value: &Value, pointer: &mut String) -> Option<(String, &'static str)
             Some((pointer.clone(), rule))
         }
         Value::Array(items) => items.iter().enumerate().find_map(|(i, item)| {
-            pointer.push_str(&format!("/{i}"));
+            let _ = write!(pointer, "/{i}");
             let found = find_in(item, pointer);
             pointer.truncate(here);
             found

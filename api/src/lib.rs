@@ -29,9 +29,9 @@ pub mod home;
 pub mod http;
 pub mod ingest;
 pub mod intake;
+mod json;
 pub mod moment;
 pub mod output;
-
 pub mod plan;
 pub mod pseudonym;
 pub mod record;

@@ -60,10 +60,14 @@ impl Rows {
     }
 }
 
-/// A table with a header, as wide as its contents.
+/// A table with a header, as wide as its contents or the terminal.
 pub fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
+    // A person's window wraps long cells; a pipe gets one line a row.
+    if let Some((width, _)) = terminal_size::terminal_size_of(io::stdout()) {
+        table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic).set_width(width.0);
+    }
     table.set_header(columns.iter().map(|c| c.to_uppercase()));
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));

@@ -24,7 +24,9 @@ pub use self::{
 use crate::{
     example,
     exit::{Code, fail},
-    home, words,
+    home,
+    json::set,
+    words,
 };
 
 /// The `source` of events that people record on the command line, unless they name another.
@@ -157,7 +159,8 @@ impl<'a> Request<'a> {
     pub fn event(&self, known: &Known, hash_of: &HashOf, now_us: i64) -> anyhow::Result<Value> {
         let fields = self.fields();
         let (mut data, results) = self.given(&fields, known, hash_of)?;
-        for field in fields.iter().filter(|f| f.required && !data.contains_key(&f.name)) {
+        let missing = |f: &&Field| f.required && !data.contains_key(&f.name);
+        if let Some(field) = fields.iter().find(missing) {
             let what = format!("--{} is missing: {}", field.flag, field.help.to_lowercase());
             return Err(fail(Code::Usage, what.trim_end_matches('.').to_owned()));
         }
@@ -175,13 +178,13 @@ impl<'a> Request<'a> {
             "data": data,
         });
         if let Some(rollout) = self.rollout() {
-            event["subject"] = json!(rollout);
+            set(&mut event, "subject", json!(rollout));
         } else if self.event.needs_rollout {
             let names = "`rollout-ledger rollout list` names them";
             return Err(fail(Code::Usage, format!("--rollout is missing; {names}")));
         }
         if let Some(time) = time {
-            event["time"] = json!(time.as_str());
+            set(&mut event, "time", json!(time.as_str()));
         }
         Ok(event)
     }
@@ -270,6 +273,6 @@ fn happened(text: &str, known: &Known) -> anyhow::Result<Occurrence> {
 fn number_steps(data: &mut Map<String, Value>) {
     let Some(Value::Array(steps)) = data.get_mut("steps") else { return };
     for (i, step) in steps.iter_mut().enumerate() {
-        step["step"] = json!((i + 1).to_string());
+        set(step, "step", json!((i + 1).to_string()));
     }
 }

@@ -61,17 +61,15 @@ impl Remote {
             .proxy(None)
             .build();
         let remote = Remote { serving, agent: config.into() };
-        match remote.agent.get(format!("{}/healthz", remote.serving.url)).call() {
-            Ok(_) => Ok(Some(remote)),
-            Err(_) => {
-                let pid = remote.serving.pid;
-                crate::output::say(&format!(
-                    "note: serve.json is left over from process {pid}, which does not answer; \
-                     going on without it"
-                ))?;
-                Ok(None)
-            }
+        if remote.agent.get(format!("{}/healthz", remote.serving.url)).call().is_ok() {
+            return Ok(Some(remote));
         }
+        let pid = remote.serving.pid;
+        crate::output::say(&format!(
+            "note: serve.json is left over from process {pid}, which does not answer; going on \
+             without it"
+        ))?;
+        Ok(None)
     }
 
     /// Has the server record events, all or none.

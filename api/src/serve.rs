@@ -28,6 +28,7 @@ use crate::{
     home::{Home, Serving, random_hex},
     http::{self, App},
     ingest,
+    json::set,
 };
 
 /// Serves until Ctrl-C or SIGTERM.
@@ -89,10 +90,10 @@ fn open(home: &Home) -> anyhow::Result<Engine> {
     let host_id = random_hex::<16>();
     let mut data = json!({ "version": VERSION, "host_id": host_id, "basis": "observed" });
     if engine.torn_bytes > 0 {
-        data["torn_bytes"] = json!(engine.torn_bytes);
+        set(&mut data, "torn_bytes", json!(engine.torn_bytes));
     }
     if let Some(left) = home.serving() {
-        data["took_over_from"] = json!(format!("pid {}", left.pid));
+        set(&mut data, "took_over_from", json!(format!("pid {}", left.pid)));
     }
     let id = format!("writer-opened-{host_id}");
     engine.append_own("rollout.ledger.writer_opened.v1", &id, data)?;

@@ -1,5 +1,7 @@
 //! `rollout show` for people: where it is, what each stage showed, what is missing next.
 
+use std::fmt::Write as _;
+
 use projector::{
     recorded::Moment,
     rollout::{Attempt, Rollout, Stage, exposure, stages::Ended},
@@ -39,14 +41,14 @@ fn head(page: &RolloutPage) -> String {
     let mut now = word(&current.status).replace('_', " ");
     if let Some(stage) = &current.stage {
         let label = rollout.stages.get(stage).map_or(stage.as_str(), Stage::label);
-        now.push_str(&format!(", {label} ({stage})"));
+        let _ = write!(now, ", {label} ({stage})");
     }
     if let Some(attempt) = current.attempt {
-        now.push_str(&format!(", attempt {attempt}"));
+        let _ = write!(now, ", attempt {attempt}");
     }
     if !current.exposures.is_empty() {
         let planned = if current.exposure_is_planned { ", by the plan" } else { "" };
-        now.push_str(&format!(", exposed to {}{planned}", exposure::words(&current.exposures)));
+        let _ = write!(now, ", exposed to {}{planned}", exposure::words(&current.exposures));
     }
     lines.push(format!("now: {now}"));
     for flag in &current.flags {
@@ -175,14 +177,14 @@ fn gates(rollout: &Rollout) -> Vec<String> {
         let mut line =
             format!("{} {}", word(&decided.gate), word(&decided.verdict).replace('_', "-"));
         if let Some(stage) = &decided.stage {
-            line.push_str(&format!(" for {stage}"));
+            let _ = write!(line, " for {stage}");
         }
         if let Some(at) = decision.fact.from.time {
-            line.push_str(&format!(", {}", minute(at)));
+            let _ = write!(line, ", {}", minute(at));
         }
         let open = decision.conditions.iter().filter(|c| c.is_open()).count();
         if !decision.conditions.is_empty() {
-            line.push_str(&format!(", {} conditions, {open} open", decision.conditions.len()));
+            let _ = write!(line, ", {} conditions, {open} open", decision.conditions.len());
         }
         format!("{line} (entry {})", decision.fact.from.seq)
     };
@@ -204,11 +206,11 @@ fn rollbacks(rollout: &Rollout) -> Vec<String> {
         let at = started.from.time.map_or("time unknown".to_owned(), minute);
         let mut line = format!("{at} {}", word(&started.value.trigger).replace('_', " "));
         if let Some(stage) = &rollback.stage {
-            line.push_str(&format!(" in {stage}"));
+            let _ = write!(line, " in {stage}");
         }
-        line.push_str(&format!(", {} steps done", rollback.steps.len()));
+        let _ = write!(line, ", {} steps done", rollback.steps.len());
         if let Some(done) = rollback.completed.as_ref().and_then(|c| c.from.time) {
-            line.push_str(&format!(", completed {}", minute(done)));
+            let _ = write!(line, ", completed {}", minute(done));
         }
         format!("{line} (entry {})", started.from.seq)
     };
@@ -218,10 +220,10 @@ fn rollbacks(rollout: &Rollout) -> Vec<String> {
 fn checkpoint(line: &CheckpointLine) -> String {
     let mut text = format!("{}: {}", line.checkpoint, word(&line.state).replace('_', " "));
     if let Some(due) = line.due {
-        text.push_str(&format!(", due {} UTC", minute(due)));
+        let _ = write!(text, ", due {} UTC", minute(due));
     }
     if let Some(seq) = line.recorded_by {
-        text.push_str(&format!(" (entry {seq})"));
+        let _ = write!(text, " (entry {seq})");
     }
     text
 }

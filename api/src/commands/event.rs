@@ -20,6 +20,7 @@ use crate::{
     filter,
     home::random_hex,
     intake::{BODY_SIZE_MAX, Submitter, own_draft},
+    json::{set, text},
     moment,
     output::{self, Rows},
     record::person,
@@ -194,7 +195,7 @@ pub(super) fn print_receipts(context: &Context, receipts: Vec<Receipt>) -> anyho
 
 /// An entry as programs read it.
 pub(crate) fn shown(entry: &Entry) -> Value {
-    let event = entry.payload().map(|p| serde_json::from_slice::<Value>(p));
+    let event = entry.payload().map(serde_json::from_slice::<Value>);
     let event = event.and_then(Result::ok);
     let mut shown = json!({
         "seq": entry.seq().0,
@@ -203,7 +204,7 @@ pub(crate) fn shown(entry: &Entry) -> Value {
         "event": event,
     });
     if entry.payload().is_none() {
-        shown["redacted"] = json!(true);
+        set(&mut shown, "redacted", json!(true));
     }
     shown
 }
@@ -267,17 +268,17 @@ fn redact(context: &Context, seq: u64, reason: &str, approvers: &[String]) -> an
     let parties: Vec<_> = approvers.iter().map(|id| json!({ "actor": person(id) })).collect();
     let mut data = json!({
         "target": { "seq": seq, "hash": entry.hash().to_string() },
-        "source": event["source"], "id": event["id"], "reason": reason, "basis": "reported",
+        "source": text(&event, "/source"), "id": text(&event, "/id"), "reason": reason, "basis": "reported",
     });
     if !parties.is_empty() {
-        data["approvers"] = json!(parties);
+        set(&mut data, "approvers", json!(parties));
     }
     let mut redaction = json!({
         "specversion": "1.0", "id": format!("redaction-{seq}-{}", random_hex::<8>()),
         "source": OWN_SOURCE, "type": "rollout.event.redacted.v1", "data": data,
     });
     if let Some(subject) = event.get("subject") {
-        redaction["subject"] = subject.clone();
+        set(&mut redaction, "subject", subject.clone());
     }
     let draft = own_draft(0, &redaction, &Submitter::here("cli")).map_err(|r| r.failure())?;
     let now = engine.clock.now_us()?;

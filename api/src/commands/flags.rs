@@ -21,6 +21,8 @@ use crate::{
     },
     guard,
     history::History,
+    home::hex,
+    json::set,
     moment,
     output::{self, Rows},
 };
@@ -107,7 +109,7 @@ impl Import<'_> {
     fn declared(&self, event: &CloudEvent) -> Value {
         let mut value = event.to_value();
         if let (Event::SourceImported(_), Some(filter)) = (&event.event, &self.filter) {
-            value["data"]["filter"] = json!(filter);
+            set(value.get_mut("data").unwrap_or(&mut Value::Null), "filter", filter.clone());
         }
         value
     }
@@ -120,10 +122,6 @@ fn read(path: &Path, max: usize) -> anyhow::Result<Vec<u8>> {
         return Err(fail(Code::Failure, format!("{shown} has more than {max} bytes; split it")));
     }
     fs::read(path).with_context(|| format!("cannot read {shown}"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The key must be the one that entry 0 names.

@@ -11,6 +11,7 @@ use crate::{
     context::Context,
     exit::{Code, fail},
     history::History,
+    json::text,
     output,
     record::{Known, Request, correct},
 };
@@ -41,13 +42,13 @@ pub(super) fn correct(context: &Context, matches: &ArgMatches) -> anyhow::Result
         return Err(fail(Code::Conflict, format!("the payload of entry {seq} is erased")));
     };
     let original: Value = serde_json::from_slice(payload)?;
-    let name = original["type"].as_str().unwrap_or_default();
+    let name = text(&original, "/type").unwrap_or_default();
     let kind =
         event::find(name).filter(|kind| kind.door == event::Door::Open).ok_or_else(|| {
             let what = format!("entry {seq} is a {name}, which is never corrected");
             fail(Code::Policy, format!("{what}; add a note: `record note added`"))
         })?;
-    let known = known(&history, original["subject"].as_str())?;
+    let known = known(&history, text(&original, "/subject"))?;
     let hash_of = |seq| Ok(history.hash_of(seq)?.to_string());
     let hash = entry.hash().to_string();
     let target = correct::Original { seq, hash: &hash, event: &original };

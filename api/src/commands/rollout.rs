@@ -1,7 +1,7 @@
 //! `rollout list|show|timeline|deviations|link` and `report`.
 
 use projector::{
-    deviations,
+    deviations::{self, Outcome},
     recorded::Recorded,
     report as retrospective,
     timeline::{self, Mark},
@@ -18,6 +18,7 @@ use crate::{
     exit::{Code, fail},
     history::History,
     home::random_hex,
+    json::set,
     moment,
     output::{self, Rows},
     record, show,
@@ -28,7 +29,7 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::List => list(context),
         Command::Show { id, moment } => show(context, &id, &moment),
         Command::Timeline { id, moment } => timeline(context, &id, &moment),
-        Command::Deviations { id, moment } => deviations(context, &id, &moment),
+        Command::Deviations { id, only, moment } => deviations(context, &id, only, &moment),
         Command::Link { id, flag, valid_from, role, actor } => {
             link(context, &id, &flag, valid_from.as_deref(), &role, actor.as_deref())
         }
@@ -117,17 +118,30 @@ fn timeline(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Res
     Ok(rows.print(context.format, "nothing had happened by then")?)
 }
 
-fn deviations(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<()> {
+fn deviations(
+    context: &Context,
+    id: &str,
+    only: Option<config::Verdict>,
+    moment: &config::Moment,
+) -> anyhow::Result<()> {
     let look = look(context, id, moment)?;
     let rollout = look.view.fold(&look.events);
     let now = projector::recorded::Moment(look.view.now_us);
     let verdicts = deviations::Deviations::of(&rollout, now);
     let mut rows = Rows::new(&["verdict", "rule", "where", "what", "clause", "events"]);
-    for verdict in verdicts.verdicts {
+    let wanted = |outcome: Outcome| match only {
+        None => true,
+        Some(config::Verdict::Kept) => outcome == Outcome::Kept,
+        Some(config::Verdict::Broken) => outcome == Outcome::Broken,
+        Some(config::Verdict::Undecided) => outcome == Outcome::Undecided,
+    };
+    let (kept, broken, undecided) = (verdicts.kept, verdicts.broken, verdicts.undecided);
+    for verdict in verdicts.verdicts.into_iter().filter(|v| wanted(v.outcome)) {
         let cells = answers::deviation_cells(&verdict);
         rows.push(cells, &verdict);
     }
-    Ok(rows.print(context.format, "no rule applies yet")?)
+    rows.print(context.format, "no rule has that verdict")?;
+    Ok(output::say(&format!("{kept} kept, {broken} broken, {undecided} undecided"))?)
 }
 
 pub(super) fn report(
@@ -167,10 +181,10 @@ fn link(
     let key: FlagKey = flag.parse().map_err(|e| fail(Code::Usage, format!("--flag {e}")))?;
     let mut data = json!({ "key": key, "role": role, "basis": "reported" });
     if let Some(from) = valid_from {
-        data["valid_from"] = json!(moment::shown(moment::parse("--valid-from", from)?));
+        set(&mut data, "valid_from", json!(moment::shown(moment::parse("--valid-from", from)?)));
     }
     if let Some(actor) = actor {
-        data["actor"] = json!(record::person(actor));
+        set(&mut data, "actor", json!(record::person(actor)));
     }
     let event: Value = json!({
         "specversion": "1.0", "id": random_hex::<16>(), "source": record::SOURCE,

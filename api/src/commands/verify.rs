@@ -9,6 +9,7 @@ use crate::{
     context::Context,
     exit::{Code, fail},
     home::Home,
+    json::set,
     moment, output,
 };
 
@@ -57,16 +58,24 @@ fn shown(report: &Report) -> Value {
         "notes": report.notes,
     });
     if let Some(torn) = &report.torn {
-        shown["torn"] = json!({
-            "seq": torn.seq.0, "file": torn.file, "offset": torn.offset, "bytes": torn.bytes,
-        });
+        set(
+            &mut shown,
+            "torn",
+            json!({
+                "seq": torn.seq.0, "file": torn.file, "offset": torn.offset, "bytes": torn.bytes,
+            }),
+        );
     }
     if let Some(bad) = &report.first_bad {
         let (file, offset) = bad.place.clone().unzip();
-        shown["first_bad"] = json!({
-            "seq": bad.seq.0, "what": bad.what, "code": bad.code, "file": file,
-            "offset": offset, "advice": bad.advice,
-        });
+        set(
+            &mut shown,
+            "first_bad",
+            json!({
+                "seq": bad.seq.0, "what": bad.what, "code": bad.code, "file": file,
+                "offset": offset, "advice": bad.advice,
+            }),
+        );
     }
     shown
 }

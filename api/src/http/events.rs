@@ -21,6 +21,7 @@ use crate::{
     filter,
     home::os_account,
     intake::{self, Submitter},
+    json::set,
     remote::Receipt,
 };
 
@@ -115,9 +116,7 @@ async fn lines(app: &App, body: &Bytes, submitter: &Submitter) -> Result<Vec<Rec
             Err(e) => {
                 let at = before + batch.len();
                 send(app, &mut batch, submitter, &mut receipts, before).await?;
-                let mut problem = Problem::invalid(format!("line {}: {e}", at + 1));
-                problem.receipts = receipts;
-                return Err(problem);
+                return Err(Problem::invalid(format!("line {}: {e}", at + 1)).after(receipts));
             }
         }
         size += room;
@@ -152,9 +151,7 @@ async fn send(
     if !good.is_empty() {
         receipts.extend(try_send(app, good, submitter).await?);
     }
-    let mut problem = refused.moved_by(before);
-    problem.receipts = std::mem::take(receipts);
-    Err(problem)
+    Err(refused.moved_by(before).after(std::mem::take(receipts)))
 }
 
 async fn try_send(
@@ -242,6 +239,6 @@ pub(super) async fn show(
     let seq = seq.parse::<u64>().map_err(|_| Problem::invalid("a seq is a whole number"))?;
     let (entry, as_of) = app.facts.ask(move |facts| facts.event(seq)).await?;
     let mut body = shown(&entry);
-    body["as_of"] = json!(as_of);
+    set(&mut body, "as_of", json!(as_of));
     Ok((as_of_headers(&as_of), Json(body)).into_response())
 }

@@ -19,9 +19,13 @@ use crate::{
 /// How long a client should wait before it tries again.
 const RETRY_AFTER_SECONDS: &str = "1";
 
-/// A problem document.
+/// A problem document. Boxed, because every handler's result carries the room for one.
+#[derive(Debug)]
+pub(crate) struct Problem(Box<Document>);
+
+/// What is sent.
 #[derive(Debug, Serialize)]
-pub(crate) struct Problem {
+struct Document {
     /// `/problems/<code>`.
     #[serde(rename = "type")]
     kind: String,
@@ -38,12 +42,12 @@ pub(crate) struct Problem {
     pointer: Option<String>,
     /// Receipts of what was recorded before NDJSON was stopped.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) receipts: Vec<Receipt>,
+    receipts: Vec<Receipt>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Problem {
+        Problem(Box::new(Document {
             kind: format!("/problems/{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
@@ -52,7 +56,7 @@ impl Problem {
             index: None,
             pointer: None,
             receipts: Vec::new(),
-        }
+        }))
     }
 
     pub(crate) fn not_found(what: &str) -> Self {
@@ -70,26 +74,34 @@ impl Problem {
             |seq| format!("the source and id belong to entry {seq}, which says something else"),
         );
         let detail = format!("{detail}; nothing was recorded");
-        let problem = Problem::new(StatusCode::CONFLICT, "conflict", detail);
-        Problem { index: Some(index), ..problem }
+        let mut problem = Problem::new(StatusCode::CONFLICT, "conflict", detail);
+        problem.0.index = Some(index);
+        problem
     }
 
     /// Which of several submitted events is meant, from 0.
     pub(crate) fn index(&self) -> Option<usize> {
-        self.index
+        self.0.index
     }
 
     /// The same problem, of the event at another place of what was sent.
     pub(crate) fn moved_by(mut self, places: usize) -> Self {
-        self.index = self.index.map(|index| index + places);
+        self.0.index = self.0.index.map(|index| index + places);
+        self
+    }
+
+    /// The same problem, after some lines were recorded.
+    pub(crate) fn after(mut self, receipts: Vec<Receipt>) -> Self {
+        self.0.receipts = receipts;
         self
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(&self)).into_response();
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&*self.0)).into_response();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -108,9 +120,10 @@ impl From<Refusal> for Problem {
             Why::OwnDoor(_) => StatusCode::FORBIDDEN,
             Why::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         };
-        let problem = Problem::new(status, refusal.why.code(), refusal.message());
-        let pointer = Some(refusal.pointer).filter(|p| !p.is_empty());
-        Problem { index: refusal.index, pointer, ..problem }
+        let mut problem = Problem::new(status, refusal.why.code(), refusal.message());
+        problem.0.pointer = Some(refusal.pointer).filter(|p| !p.is_empty());
+        problem.0.index = refusal.index;
+        problem
     }
 }
 

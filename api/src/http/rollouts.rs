@@ -15,7 +15,7 @@ use super::{App, Asked, Problem, as_of_headers, moment_of};
 use crate::{
     answers::{self, Answer, AsOf, View},
     clock,
-    facts::Look,
+    facts::{Facts, Look},
 };
 
 /// `?as_of=&known_at=`, and `format=md` for the report.
@@ -58,7 +58,7 @@ async fn about<T: Send + 'static>(
 }
 
 pub(super) async fn list(State(app): State<App>) -> Result<Response, Problem> {
-    let (rollouts, as_of) = app.facts.ask(|facts| facts.rollouts()).await?;
+    let (rollouts, as_of) = app.facts.ask(Facts::rollouts).await?;
     Ok(answer(rollouts, as_of))
 }
 

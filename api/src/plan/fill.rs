@@ -2,6 +2,8 @@
 //!
 //! Everything else stays byte for byte as it was imported.
 
+use std::fmt::Write as _;
+
 use projector::{blanks::Unplaced, rollout::Rollout};
 use schemas::values::{FieldKind, PlanField, PlanValue};
 
@@ -49,10 +51,10 @@ pub fn appendix(plan: &FilledPlan) -> String {
     if !plan.text.ends_with('\n') {
         out.push_str(newline);
     }
-    out.push_str(&format!("{newline}## Recorded in the rollout ledger{newline}{newline}"));
+    let _ = write!(out, "{newline}## Recorded in the rollout ledger{newline}{newline}");
     for fact in &plan.unplaced {
         let seqs: Vec<_> = fact.seqs.iter().map(ToString::to_string).collect();
-        out.push_str(&format!("- {} (entry {}){newline}", fact.what, seqs.join(", ")));
+        let _ = write!(out, "- {} (entry {}){newline}", fact.what, seqs.join(", "));
     }
     out
 }

@@ -8,6 +8,7 @@ use super::{HashOf, Known, Request, SOURCE, read, verb};
 use crate::{
     exit::{Code, fail},
     home,
+    json::set,
 };
 
 /// The entry that is corrected.
@@ -81,13 +82,13 @@ pub fn event(
     });
     let withdraw = matches.get_flag("withdraw");
     if !withdraw {
-        data["replacement"] = replacement(&request, original, known, hash_of)?;
+        set(&mut data, "replacement", replacement(&request, original, known, hash_of)?);
     }
     if let Some(actor) = text("actor") {
-        data["actor"] = json!(read::person(actor));
+        set(&mut data, "actor", json!(read::person(actor)));
     }
     if let Some(parties) = matches.get_many::<String>("approver") {
-        data["approvers"] = json!(parties.map(|p| read::party(p)).collect::<Vec<_>>());
+        set(&mut data, "approvers", json!(parties.map(|p| read::party(p)).collect::<Vec<_>>()));
     }
     let verb = if withdraw { "withdrawn" } else { "corrected" };
     let mut event = json!({
@@ -96,7 +97,7 @@ pub fn event(
         "source": SOURCE, "type": format!("rollout.event.{verb}.v1"), "data": data,
     });
     if let Some(subject) = original.event.get("subject") {
-        event["subject"] = subject.clone();
+        set(&mut event, "subject", subject.clone());
     }
     Ok((event, request.dry_run()))
 }
@@ -118,18 +119,18 @@ fn replacement(
         let how = "give the flags that should say something else, or --withdraw";
         return Err(fail(Code::Usage, format!("nothing is corrected: {how}")));
     }
-    for (name, value) in data {
-        corrected["data"][name] = value;
+    let mut said = corrected.get_mut("data").map(Value::take).unwrap_or_default();
+    if let (false, Some(block)) = (results.is_empty(), said.get_mut("results")) {
+        results.into_iter().for_each(|(name, value)| set(block, &name, value));
     }
-    for (name, value) in results {
-        corrected["data"]["results"][name] = value;
-    }
+    data.into_iter().for_each(|(name, value)| set(&mut said, &name, value));
     if let Some(when) = moved {
         let occurrence = super::happened(when, known)?;
-        corrected["time"] = json!(occurrence.earliest);
-        corrected["data"]["occurrence"] = json!(occurrence);
+        set(&mut corrected, "time", json!(occurrence.earliest));
+        set(&mut said, "occurrence", json!(occurrence));
     }
+    set(&mut corrected, "data", said);
     CloudEvent::from_sender(&corrected)
         .map_err(|e| fail(Code::Usage, format!("the corrected event would not be valid: {e}")))?;
-    Ok(corrected["data"].take())
+    Ok(corrected.get_mut("data").map(Value::take).unwrap_or_default())
 }

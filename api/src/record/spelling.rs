@@ -1,5 +1,7 @@
 //! An event as the command line that records it: the example at the end of `--help`.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::{
@@ -13,7 +15,7 @@ pub fn command_line(event: &Value) -> Option<String> {
     let (subject, verb) = kind.subject_verb();
     let mut line = format!("rollout-ledger record {} {}", dashed(subject), dashed(verb));
     let add = |line: &mut String, flag: &str, text: &str| {
-        line.push_str(&format!(" --{flag} {}", quoted(text)));
+        let _ = write!(line, " --{flag} {}", quoted(text));
     };
     if let Some(rollout) = event.get("subject").and_then(Value::as_str) {
         add(&mut line, "rollout", rollout);
@@ -29,7 +31,7 @@ pub fn command_line(event: &Value) -> Option<String> {
                 }
             }
             value if field.kind == Kind::Boolean => {
-                line.push_str(&format!(" --{}={value}", field.flag));
+                let _ = write!(line, " --{}={value}", field.flag);
             }
             value => add(&mut line, &field.flag, &spelled(&field, value)?),
         }
