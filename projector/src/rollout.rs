@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use schemas::{Event, RolloutId, values::Party};
 use serde::Serialize;
 
-use crate::recorded::{Moment, Read, Recorded, select};
+use crate::recorded::{Moment, Read, Recorded, resolve, select};
 
 /// Everything that is known of one rollout.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -70,15 +70,18 @@ pub struct Rollout {
 impl Rollout {
     /// The state after events in any order. Corrects, withdraws and sorts them first.
     pub fn fold<'a>(events: impl IntoIterator<Item = &'a Recorded>) -> Rollout {
-        let events: Vec<Recorded> = events.into_iter().cloned().collect();
-        Rollout::at(&events, None, None)
+        Rollout::of(&resolve(events.into_iter()))
     }
 
     /// The state by what had happened by `as_of` and was known at `known_at`, both in Unix
     /// microseconds. The events may come in any order.
     pub fn at(events: &[Recorded], as_of: Option<i64>, known_at: Option<i64>) -> Rollout {
+        Rollout::of(&select(events, as_of, known_at))
+    }
+
+    fn of(resolved: &[Recorded]) -> Rollout {
         let mut rollout = Rollout::default();
-        for event in &select(events, as_of, known_at) {
+        for event in resolved {
             rollout.apply(event);
         }
         rollout

@@ -117,6 +117,10 @@ impl Move {
         Some(Move { seq, time, recorded_at, kind, stage, attempt, exposures })
     }
 
+    fn is_rollback(&self) -> bool {
+        matches!(self.kind, MoveKind::RollbackStarted | MoveKind::RollbackCompleted)
+    }
+
     fn status(&self) -> Status {
         match self.kind {
             MoveKind::Started | MoveKind::Retargeted | MoveKind::Resumed | MoveKind::WentOn => {
@@ -174,9 +178,16 @@ impl Rollout {
 
     /// In one word, where it is.
     pub fn status(&self) -> Status {
+        use MoveKind::{Cancelled, Completed, Held};
         let Some(last) = self.moves.last() else { return Status::NotStarted };
         let mut status = last.status();
-        if last.kind == MoveKind::Completed && self.standing_launch().is_some() {
+        // A stage that is given up or paused while a rollback runs ends no rollback.
+        let ends = |m: &&Move| matches!(m.kind, Cancelled | Completed | Held);
+        let before = self.moves.iter().rev().find(|m| !ends(m));
+        if let Some(before) = before.filter(|m| m.is_rollback()) {
+            status = before.status();
+        }
+        if last.kind == Completed && self.standing_launch().is_some() {
             status = Status::Launched;
         }
         if status == Status::Launched && Checkpoints::of(self).all_recorded() {

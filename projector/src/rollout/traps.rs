@@ -121,3 +121,15 @@ fn a_false_alarm_is_an_alert_that_ended_and_a_rollback_that_says_so() {
         (super::Status::Running, "10 %".into())
     );
 }
+
+#[test]
+fn a_stage_given_up_in_a_rollback_does_not_end_the_rollback() {
+    let history = "01-13 15:00 stage.started stage=stage-a; exposures=10%
+        01-13 16:00 rollback.started trigger=bug; to=off
+        01-13 16:10 stage.cancelled stage=stage-a";
+    assert_eq!(Rollout::fold(&given(history)).status(), super::Status::RollingBack);
+    let ended = format!("{history}\n01-13 17:00 rollback.completed to=off");
+    assert_eq!(Rollout::fold(&given(&ended)).status(), super::Status::RolledBack);
+    let again = format!("{ended}\n01-14 17:00 stage.started stage=stage-a");
+    assert_eq!(Rollout::fold(&given(&again)).status(), super::Status::Running);
+}
