@@ -258,6 +258,18 @@ fn the_seeds_say_what_they_say() {
     assert_eq!(field(&contacts, "stages/stage-a/planning/length").raw, "[FILL_IN]");
 }
 
+/// A template that nobody filled in says nothing of a release but its stages.
+#[test]
+fn a_template_states_no_facts() {
+    for (name, text) in folder("../../shared/templates") {
+        let events = derive::events(&plan::read(&text), &context(&text));
+        let said =
+            events.iter().skip(2).filter(|e| e.event.type_name() != "rollout.stage.planned.v1");
+        let said: Vec<_> = said.map(|e| (e.event.type_name(), e.id.clone())).collect();
+        assert!(said.is_empty(), "{name}: {said:?}");
+    }
+}
+
 /// A revision of a plan: its text, and the revision it follows.
 fn revision(old: &str, new: &str, number: u64, known: &dyn Fn(&PlanField) -> bool) -> Vec<String> {
     let before_plan = plan::read(old);

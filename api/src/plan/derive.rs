@@ -10,6 +10,8 @@ mod measures;
 mod rollback;
 mod stages;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schemas::{
     CloudEvent, Event, RolloutId,
     event::plan::PlanImported,
@@ -152,7 +154,7 @@ pub(crate) use said;
 
 /// Every fact, by kind.
 pub(crate) fn facts<'f>(fields: &'f [PlanField], context: &ImportContext) -> Vec<Fact<'f>> {
-    let tree = Tree { fields };
+    let tree = Tree::of(fields);
     let mut out = Vec::new();
     out.extend(measures::release(&tree, context));
     out.extend(measures::flags(&tree));
@@ -171,35 +173,42 @@ pub(crate) fn facts<'f>(fields: &'f [PlanField], context: &ImportContext) -> Vec
 }
 
 /// The fields of a plan, looked up by path.
-#[derive(Clone, Copy)]
 pub(crate) struct Tree<'f> {
     pub(crate) fields: &'f [PlanField],
+    by_path: BTreeMap<&'f str, &'f PlanField>,
 }
 
 impl<'f> Tree<'f> {
+    pub(crate) fn of(fields: &'f [PlanField]) -> Self {
+        Tree { fields, by_path: fields.iter().map(|field| (field.path.as_str(), field)).collect() }
+    }
+
     /// Values at or under a path, in the order of the plan.
     pub(crate) fn values(&self, under: &str) -> Vec<&'f PlanField> {
         self.under(under).into_iter().filter(|f| f.kind == FieldKind::Value).collect()
     }
 
-    /// Fields at or under a path.
+    /// Fields at or under a path, in the order of the plan.
     pub(crate) fn under(&self, path: &str) -> Vec<&'f PlanField> {
-        let below = |f: &&PlanField| {
-            f.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.fields.iter().filter(below).collect()
+        let near = self.by_path.range(path..).take_while(|(known, _)| known.starts_with(path));
+        let below = near.filter(|(known, _)| {
+            known.get(path.len()..).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        let mut fields: Vec<_> = below.map(|(_, field)| *field).collect();
+        fields.sort_by_key(|field| (field.start, field.end));
+        fields
     }
 
     /// The value at exactly this path.
     pub(crate) fn value(&self, path: &str) -> Option<&'f PlanField> {
-        self.fields.iter().find(|f| f.path == path && f.kind == FieldKind::Value)
+        self.by_path.get(path).copied().filter(|f| f.kind == FieldKind::Value)
     }
 
     /// Keys of the stages in the order of their labels in the plan; a table above may name a later
     /// stage's results first.
     pub(crate) fn stages(&self) -> Vec<&'f str> {
         let mut keys = self.names("stages");
-        keys.sort_by_key(|key| {
+        keys.sort_by_cached_key(|key| {
             self.value(&format!("stages/{key}/label")).map_or(u64::MAX, |label| label.start)
         });
         keys
@@ -208,16 +217,12 @@ impl<'f> Tree<'f> {
     /// The parts of paths right below a prefix, each once, in the order of the plan:
     /// `stages` gives the keys of stages.
     pub(crate) fn names(&self, prefix: &str) -> Vec<&'f str> {
-        let mut names = Vec::new();
-        for field in self.fields {
-            let rest = field.path.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
-            if let Some(name) = rest.and_then(|rest| rest.split('/').next())
-                && !names.contains(&name)
-            {
-                names.push(name);
-            }
-        }
-        names
+        let mut seen = BTreeSet::new();
+        let below = self.under(prefix).into_iter().filter_map(|field| {
+            let rest = field.path.strip_prefix(prefix)?.strip_prefix('/')?;
+            rest.split('/').next()
+        });
+        below.filter(|name| seen.insert(*name)).collect()
     }
 }
 

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::words::{self, Filled};
 
+/// Longest line, in bytes, that may be a label with a placeholder at its end.
+const LABEL_SIZE_MAX: usize = 300;
+
 impl Reader<'_> {
     pub(crate) fn blocks(&mut self, blocks: &[Block], here: &Context) {
         let mut here = here.clone();
@@ -55,6 +58,7 @@ impl Reader<'_> {
             return 0;
         }
         if here.place == Place::Template
+            || (item.marker.is_none() && is_advice(self.sheet.of(item.text)))
             || (item.quoted && matches!(here.place, Place::Rollback(_)))
         {
             self.guidance(item, here);
@@ -271,6 +275,23 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a paragraph's line speaks to the plan's author: the template does, a team does not.
+fn is_advice(raw: &str) -> bool {
+    let words = format!(" {} ", labels::normal(raw));
+    let has = |any: &[&str]| any.iter().any(|part| words.contains(part));
+    let to_you = has(&[
+        " you'll need",
+        " you're ",
+        " your feature",
+        " your product ",
+        " your team's",
+        " your vsp ",
+    ]);
+    let own = has(&[" our ", " we ", " we'll ", " i "]);
+    (to_you && !own)
+        || has(&["sure! if it makes sense", "plan template is for", " use this template"])
+}
+
 fn first_text(blocks: &[Block]) -> Option<usize> {
     match blocks.first() {
         Some(Block::Item(item)) => Some(item.text.start),
@@ -292,6 +313,9 @@ pub(crate) fn whole(item: &Item) -> Span {
 
 /// Where a placeholder in brackets at the end of a line begins: `Launch ticket [TBD]`.
 fn trailing_blank(raw: &str) -> Option<usize> {
+    if raw.len() > LABEL_SIZE_MAX || !raw.ends_with([']', '_', '*', '.', ' ']) {
+        return None;
+    }
     let opening = raw.match_indices('[').map(|(at, _)| at).find(|at| {
         let rest = raw.get(*at..).unwrap_or_default();
         matches!(words::filled(rest), Filled::Blank { placeholder } if placeholder.len() + 1 >= rest.trim_end().len())

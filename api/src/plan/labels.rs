@@ -170,6 +170,7 @@ pub(crate) struct Labelled {
 /// The words alone: lower case, without emphasis, escapes and link targets, one blank between.
 pub(crate) fn normal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let last_link = text.rfind("](").unwrap_or(0);
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
         match c {
@@ -184,7 +185,7 @@ pub(crate) fn normal(text: &str) -> String {
                     chars.next();
                 }
             }
-            '[' if text.get(at..).is_some_and(|r| r.contains("](")) => {}
+            '[' if at < last_link => {}
             '“' | '”' => out.push('"'),
             '’' | '‘' => out.push('\''),
             c if c.is_whitespace() => {

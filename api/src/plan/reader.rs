@@ -201,7 +201,10 @@ impl<'t> Reader<'t> {
             }
             Role::Rollout => Place::Rollout,
             Role::Planning | Role::Results => Self::part(&announced, above),
-            Role::Checkpoint(distance) => Place::Checkpoint(distance),
+            Role::Checkpoint(distance) => {
+                self.covered(&distance, heading);
+                Place::Checkpoint(distance)
+            }
             Role::PostLaunch => Place::PostLaunch,
             Role::Criteria => Place::Criteria,
             Role::Kpis => Place::Kpis,
@@ -278,6 +281,18 @@ impl<'t> Reader<'t> {
         Place::Stage { key, part }
     }
 
+    /// The days that a checkpoint's numbers cover: `1-week results (June 2-9, 2025)`.
+    fn covered(&mut self, distance: &str, heading: Span) {
+        let words = self.sheet.of(heading);
+        let Some((open, close)) = words.find('(').zip(words.rfind(')')) else { return };
+        let inner = heading.first(close).skip(open + 1).trim(self.sheet.text);
+        if let Some(window) = self.sheet.window(self.sheet.of(inner), inner.start) {
+            let path = format!("checkpoints/{distance}/window");
+            let value = Some(PlanValue::Window(window));
+            self.sheet.put(&path, None, inner, FieldKind::Value, value);
+        }
+    }
+
     /// When a go/no-go meeting is, where its heading says so.
     pub(crate) fn gate_date(&mut self, gate: &str, heading: Span) {
         let words = self.sheet.of(heading);
@@ -303,8 +318,10 @@ impl<'t> Reader<'t> {
     }
 
     pub(crate) fn staged_answer(&mut self, span: Span) {
-        let raw = self.sheet.of(span);
-        let no = labels::normal(raw).starts_with("no");
+        let arrow = self.sheet.of(span).len()
+            - self.sheet.of(span).trim_start_matches(['-', '>', '–', '→', ' ']).len();
+        let span = span.skip(arrow);
+        let no = labels::normal(self.sheet.of(span)).starts_with("no");
         let path = if no { "why_not_staged" } else { "rollout/staged" };
         self.sheet.fill(path, None, span, Want::Answer);
     }

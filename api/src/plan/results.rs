@@ -244,8 +244,12 @@ impl Reader<'_> {
     }
 }
 
-/// The length of the choice `(ready / not ready)` that waits to be made.
+/// The length of the choice that waits to be made: `(ready / not ready)`, `Go / No Go`.
 fn choice(raw: &str) -> Option<usize> {
+    let options: Vec<&str> = raw.trim_matches(['`', '*', '_']).split('/').collect();
+    if options.len() > 1 && options.iter().all(|option| is_verdict(option)) {
+        return Some(raw.len());
+    }
     let plain = raw.replace('\\', " ").to_lowercase();
     let end = plain.find("not ready")? + "not ready".len();
     let waits =

@@ -153,6 +153,12 @@ impl<'t> Sheet<'t> {
         want: Want,
     ) -> FieldKind {
         let raw = self.of(span);
+        if let Some(len) = placeholder_for(raw) {
+            let place = span.first(len);
+            self.put(path, label, place, FieldKind::Blank, None);
+            self.advice(path, Span::new(place.end, span.end));
+            return FieldKind::Blank;
+        }
         match words::filled(raw) {
             Filled::Blank { placeholder } => {
                 let place = span.slice_of(self.text, placeholder);
@@ -215,6 +221,16 @@ impl<'t> Sheet<'t> {
         };
         parsed.unwrap_or_else(|| PlanValue::Text(answer.to_owned()))
     }
+}
+
+/// The length of a placeholder that says after a colon what it waits for: `[FILL_IN]: tickets`.
+fn placeholder_for(raw: &str) -> Option<usize> {
+    let len = raw.find(']')? + 1;
+    let inner: String = raw.get(..len)?.chars().filter(char::is_ascii_alphabetic).collect();
+    let waits = raw.starts_with(['[', '\\']) && inner.eq_ignore_ascii_case("fillin");
+    let rest = raw.get(len..)?.trim_start();
+    let advice = rest.starts_with(':') && !rest.contains(|c: char| c.is_ascii_digit());
+    (waits && advice).then_some(len)
 }
 
 /// Whether the words hold a number that was understood.

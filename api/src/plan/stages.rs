@@ -1,5 +1,7 @@
 //! The stages of a plan: their keys, and stages that are written as list items.
 
+use std::collections::BTreeMap;
+
 use super::{
     headings::{Role, role},
     items::whole,
@@ -27,7 +29,6 @@ pub(crate) enum Wanted {
 
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) key: String,
     number: Option<u32>,
     parts: Parts,
 }
@@ -36,6 +37,10 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Stages {
     pub(crate) entries: Vec<Entry>,
+    /// Where the entry of a key is.
+    places: BTreeMap<String, usize>,
+    /// How many stages have the same name.
+    times: BTreeMap<String, usize>,
     /// Numbers of phases that hold stages.
     containers: Vec<u32>,
     /// The heading of the last of them.
@@ -71,9 +76,12 @@ impl Stages {
         };
         let base = self.base(wanted);
         let again = matches!(wanted, Wanted::Uat(Some(_)) | Wanted::Pilot(Some(_)));
-        let mut key = base.clone();
-        let mut times = 1;
-        while let Some(entry) = self.entries.iter_mut().find(|e| e.key == key) {
+        // Only the newest stage of a name may go on; those before it are done.
+        let mut times = self.times.get(&base).copied().unwrap_or(1);
+        let named = |times| if times == 1 { base.clone() } else { format!("{base}-{times}") };
+        let mut key = named(times);
+        let newest = self.places.get(&key).copied();
+        if let Some(entry) = newest.and_then(|at| self.entries.get_mut(at)) {
             let twice = (entry.parts.planning && parts.planning)
                 || (entry.parts.results && parts.results)
                 || again;
@@ -83,9 +91,11 @@ impl Stages {
                 return key;
             }
             times += 1;
-            key = format!("{base}-{times}");
+            key = named(times);
         }
-        self.entries.push(Entry { key: key.clone(), number, parts });
+        self.times.insert(base, times);
+        self.places.insert(key.clone(), self.entries.len());
+        self.entries.push(Entry { number, parts });
         key
     }
 

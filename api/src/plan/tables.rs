@@ -45,8 +45,21 @@ impl Reader<'_> {
             table.rows.iter().for_each(|row| self.question_row(row, here));
         } else if self.is_numbers(table) {
             table.rows.iter().for_each(|row| self.baseline_row(row, &head, &table.head));
+        } else if head.len() == 2 {
+            table.rows.iter().for_each(|row| self.pair(row, here));
         } else {
             self.rows(table, here, FieldKind::Unread);
+        }
+    }
+
+    /// A row of two: what it is about, and what is said of it.
+    fn pair(&mut self, row: &[Span], here: &Context) {
+        match row {
+            [label, value, ..] if !label.is_empty() => {
+                let path = self.sheet.next(&format!("other/{}", here.slug));
+                self.sheet.fill(&path, Some(*label), *value, Want::Text);
+            }
+            _ => self.leftover(row, here),
         }
     }
 

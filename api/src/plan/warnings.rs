@@ -12,7 +12,7 @@ const CANARY_BP_MAX: u32 = 1_000;
 
 /// Every contradiction within the fields of one plan.
 pub(crate) fn contradictions(fields: &[PlanField]) -> Vec<PlanWarning> {
-    let tree = Tree { fields };
+    let tree = Tree::of(fields);
     let mut out = Vec::new();
     for name in tree.stages() {
         bugs(&tree, &format!("stages/{name}/results"), &mut out);

@@ -14,7 +14,7 @@ use schemas::{
 };
 
 use super::{Fact, Tree, answer, said};
-use crate::words;
+use crate::{plan::years::window_of, words};
 
 /// Every stage that the plan names, with what is planned for it.
 pub(super) fn planned<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
@@ -36,14 +36,14 @@ pub(super) fn planned<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
             continue;
         }
         ordinal += 1;
-        let tree = *tree;
-        out.extend(Fact::new(base.clone(), fields, move |said| {
-            let plan = Planning::of(&tree, &base);
+        let plan = Planning::of(tree, &base);
+        let phase = tree.value(&format!("{base}/phase")).map(answer);
+        out.extend(Fact::new(base, fields, move |said| {
             said!(
                 said,
                 StagePlanned {
                     stage,
-                    phase: tree.value(&format!("{base}/phase")).map(answer),
+                    phase,
                     label: plan.label,
                     ordinal,
                     exposures: plan.exposures,
@@ -160,10 +160,12 @@ pub(super) fn results<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
     }
     for name in tree.names("checkpoints") {
         let Ok(checkpoint) = name.parse::<IsoDuration>() else { continue };
+        let covered = tree.value(&format!("checkpoints/{name}/window"));
+        let covered = window_of(covered.and_then(|f| f.value.as_ref()));
         for (path, fields, results) in parts(tree, &format!("checkpoints/{name}")) {
-            let checkpoint = checkpoint.clone();
+            let (checkpoint, window) = (checkpoint.clone(), covered.cloned());
             out.extend(Fact::new(path, fields, move |said| {
-                said!(said, CheckpointRecorded { checkpoint, anchor: None, window: None, results })
+                said!(said, CheckpointRecorded { checkpoint, anchor: None, window, results })
             }));
         }
     }
@@ -210,7 +212,7 @@ fn parts<'f>(tree: &Tree<'f>, base: &str) -> Vec<ResultPart<'f>> {
                 let said = Answer { detail: Some(raw.clone()), raw, value: AnswerValue::Other };
                 results.changes_needed = Some(said);
             }
-            ("changes_detail" | "bug", _) => continue,
+            ("changes_detail" | "bug" | "window", _) => continue,
             ("errors", None) => {
                 fields = tree.values(&format!("{base}/errors"));
                 results.error_types = fields.iter().map(|f| answer(f)).collect();
