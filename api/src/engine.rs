@@ -173,6 +173,15 @@ fn check_home(home: &Home, log: &dyn Log) -> anyhow::Result<()> {
         let what = "entry 0 is not there, so it is not known where this ledger lives";
         return Err(fail(Code::Tampered, format!("{what}; put the log back from a backup")));
     };
+    let newest = log.head().next.0.checked_sub(1).map(|seq| log.read(Seq(seq), 1)).transpose()?;
+    let newest = newest.unwrap_or_default();
+    let moved = newest.first().and_then(|entry| entry.payload()).is_some_and(|payload| {
+        schemas::Envelope::read(payload).is_ok_and(|e| e.type_name == "rollout.ledger.moved.v1")
+    });
+    if moved {
+        let what = "this ledger moved to another home, which its last entry names";
+        return Err(fail(Code::Conflict, format!("{what}; write there, or read this one")));
+    }
     let lives = opened.pointer("/data/home/id").and_then(Value::as_str).unwrap_or_default();
     if lives == home.id()? {
         return Ok(());

@@ -13,6 +13,7 @@
 //!   `measured`, `tables`, `lists`, `flags` are its parts.
 //! - `sheet`: collects the fields.
 
+pub mod copies;
 pub mod derive;
 pub mod fill;
 mod flags;

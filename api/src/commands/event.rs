@@ -287,6 +287,7 @@ fn redact(context: &Context, seq: u64, reason: &str, approvers: &[String]) -> an
         other => other.into(),
     })?;
     engine.log.close()?;
-    output::say("the payload is erased; `views rebuild` takes it out of the views as well")?;
+    // What the views knew of it must go too.
+    super::views::rebuild(&context.home()?, &engine.log)?;
     print_receipts(context, vec![receipt.into()])
 }

@@ -100,7 +100,12 @@ impl Import<'_> {
                  gaps in the numbers"
             )
         })?;
-        Ok(())
+        if plan.refusals.is_empty() {
+            return Ok(());
+        }
+        let count = plan.refusals.len();
+        let what = format!("{count} rows are refused and not recorded; the others are");
+        Err(fail(Code::Policy, what))
     }
 }
 
@@ -175,6 +180,9 @@ fn show(
     let history = context.history()?;
     let shown = flags::show(key, &recorded(&history)?, source, environment, at)
         .map_err(|e| fail(Code::Usage, format!("{e}; say --environment or --source")))?;
+    if at.is_some() && context.format != output::Format::Table {
+        return Ok(output::object(context.format, &shown.answer, String::new)?);
+    }
     output::object(context.format, &shown, || {
         let rows: Vec<_> = shown.events.iter().map(|e| e.cells().to_vec()).collect();
         let state = shown.state_in_words();

@@ -1,11 +1,11 @@
 //! `plan lint|import|export`.
 
-use std::{fs, io::Read as _, path::Path};
+use std::{collections::BTreeMap, fs, io::Read as _, path::Path};
 
 use anyhow::Context as _;
 use projector::rollout::Rollout;
 use schemas::{
-    CloudEvent, RolloutId,
+    CloudEvent, Event, RolloutId,
     values::{PlanField, Redaction},
 };
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::{
     guard,
     history::History,
     output,
-    plan::{self, Plan, derive::ImportContext, fill, identity, lint::Lint, revise, text},
+    plan::{self, Plan, copies, derive::ImportContext, fill, identity, lint::Lint, revise, text},
     record::person,
 };
 
@@ -110,9 +110,11 @@ struct Import<'a> {
 impl Import<'_> {
     fn run(self, context: &Context) -> anyhow::Result<()> {
         let (text, redactions) = self.text()?;
-        let plan = plan::read(&text);
+        let mut plan = plan::read(&text);
         let id = self.id()?;
         let history = context.history()?;
+        plan.warnings.extend(copies::warnings(&plan.fields, &other_plans(&history, &id)?));
+        plan.warnings.sort_by_key(|warning| warning.line);
         let events =
             history.of_rollouts(std::slice::from_ref(&id))?.remove(&id).unwrap_or_default();
         let rollout = Rollout::fold(&events);
@@ -242,6 +244,24 @@ impl Import<'_> {
         }
         Ok(())
     }
+}
+
+/// The newest fields of every other rollout's plan.
+fn other_plans(
+    history: &History,
+    id: &RolloutId,
+) -> anyhow::Result<BTreeMap<String, Vec<PlanField>>> {
+    let mut plans = BTreeMap::new();
+    for event in history.of_types(|name| name.starts_with("rollout.plan."))? {
+        let Some(other) = event.subject.as_ref().filter(|subject| *subject != id) else { continue };
+        let fields = match event.known() {
+            Some(Event::PlanImported(plan)) => plan.fields.clone(),
+            Some(Event::PlanRevised(plan)) => plan.fields.clone(),
+            _ => continue,
+        };
+        plans.insert(other.to_string(), fields);
+    }
+    Ok(plans)
 }
 
 fn record(context: &Context, events: &[CloudEvent]) -> anyhow::Result<usize> {

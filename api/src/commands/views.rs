@@ -9,21 +9,28 @@ use crate::{
     context::Context,
     exit::{Code, fail},
     facts::{open_views, threads, views_failed},
+    home::Home,
     output,
 };
+
+/// Makes a directory's views again.
+pub(super) fn rebuild(home: &Home, log: &Arc<dyn Log>) -> anyhow::Result<()> {
+    let views = open_views(home, &**log)?;
+    views.rebuild(&**log, log.head(), threads()).map_err(views_failed)
+}
 
 /// Views have one writer at a time, so no server may run.
 pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
     let home = context.alone()?;
     let log: Arc<dyn Log> = Arc::new(SegmentLog::open_read_only(home.log())?);
-    let views = open_views(&home, &*log)?;
     let head = log.head();
     match command {
         Command::Rebuild => {
-            views.rebuild(&*log, head, threads()).map_err(views_failed)?;
+            rebuild(&home, &log)?;
             Ok(output::print(&format!("made the views again from {} entries", head.next))?)
         }
         Command::Diff => {
+            let views = open_views(&home, &*log)?;
             // Views that were never made have nothing to differ from.
             if views.position().next == 0 {
                 views.catch_up(&*log, head, threads()).map_err(views_failed)?;
