@@ -20,7 +20,10 @@ use crate::{
     draft::Key,
     entry::{Entry, Hash, Header, Seq},
     envelope::{Envelope, Mark},
-    index::run::{Damaged, Run, Stretch},
+    index::{
+        filter::Probe,
+        run::{Damaged, Run, Stretch},
+    },
     log::{Log, LogError},
 };
 
@@ -29,7 +32,7 @@ const TAIL_LEN: usize = 1 << 16;
 /// Runs are merged once this many have the same size.
 const MERGE_LEN: usize = 4;
 /// A run with this many ids is not merged any more: it would take too long for a writer's turn.
-const RUN_LEN_MAX: usize = 1 << 20;
+const RUN_LEN_MAX: usize = 1 << 22;
 /// Entries read at once to catch up with the log.
 const PAGE_LEN: usize = 1_024;
 
@@ -89,8 +92,11 @@ impl Index {
             let Some(last) = page.last() else { break };
             let head = Head { next: last.seq().next(), hash: last.hash(), ..head };
             for entry in &page {
-                for (key, seq) in keys_of(entry) {
-                    self.insert(key, seq);
+                if let Some(key) = own_key(entry) {
+                    self.insert(key, entry.seq());
+                }
+                if let Some((key, target)) = redacted_key(&entry.mark()) {
+                    self.insert_redacted(key, target);
                 }
             }
             self.advance(head);
@@ -115,8 +121,9 @@ impl Index {
         if let Some(seq) = self.tail.get(&key) {
             return Ok(Some(*seq));
         }
+        let probe = Probe::of(key);
         for run in self.runs.iter().rev() {
-            if let Some(seq) = run.find(key)? {
+            if let Some(seq) = run.find(key, &probe)? {
                 return Ok(Some(seq));
             }
         }
@@ -126,6 +133,14 @@ impl Index {
     /// Remembers one id of the entries that the next [`advance`](Index::advance) covers.
     pub(crate) fn insert(&mut self, key: Key, seq: Seq) {
         self.tail.insert(key, seq);
+    }
+
+    /// Remembers the id that a redaction says its target had, whose payload can no longer tell. An
+    /// id that is known is not given to another entry, whatever a redaction says.
+    pub(crate) fn insert_redacted(&mut self, key: Key, target: Seq) {
+        if !matches!(self.find_here(key), Ok(Some(_))) {
+            self.tail.insert(key, target);
+        }
     }
 
     /// Says that all ids below this head are inserted. From time to time this writes a run.
@@ -220,12 +235,10 @@ fn hash_at(log: &dyn Log, next: Seq) -> Result<Option<Hash>, LogError> {
     Ok(log.headers(Seq(last), 1)?.first().map(Header::hash))
 }
 
-/// The ids that an entry makes known: its own, and that of an event that it redacts, whose payload
-/// can no longer tell.
-fn keys_of(entry: &Entry) -> impl Iterator<Item = (Key, Seq)> {
-    let envelope = entry.payload().and_then(|payload| Envelope::read(payload).ok());
-    let own = envelope.map(|envelope| (Key::of(envelope.source(), envelope.id()), entry.seq()));
-    own.into_iter().chain(redacted_key(&entry.mark()))
+/// The id of a stored event, unless it is erased.
+fn own_key(entry: &Entry) -> Option<Key> {
+    let envelope = Envelope::read(entry.payload()?).ok()?;
+    Some(Key::of(envelope.source(), envelope.id()))
 }
 
 /// The id of the event that an entry with this mark redacts.

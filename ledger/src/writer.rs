@@ -108,7 +108,8 @@ impl Writer {
     /// Records submissions, in order, each whole or not at all, stamped `now_us` (Unix
     /// microseconds). Once this returns, all that is `Recorded` is durable.
     ///
-    /// An id that comes twice, also in two submissions of one call, shares one entry.
+    /// An id that comes twice, also in two submissions of one call, shares one entry. A redaction
+    /// is for [`redact`](Writer::redact): here it would be recorded and not done.
     pub fn commit(
         &mut self,
         submissions: Vec<Submission>,
@@ -138,7 +139,7 @@ impl Writer {
             return Err(RedactError::Refused("the event is no redaction"));
         };
         let target = redaction.target;
-        self.check_target(&redaction.clone())?;
+        self.check_target(&redaction.clone(), draft.key())?;
         let receipt = match self.commit(vec![draft.into()], now_us)?.pop() {
             Some(Outcome::Recorded(receipts)) => receipts.first().copied(),
             Some(Outcome::Conflict { seq, .. }) => return Err(RedactError::Conflict(seq)),
@@ -150,14 +151,24 @@ impl Writer {
         Ok(receipt)
     }
 
-    fn check_target(&mut self, redaction: &Redaction) -> Result<(), RedactError> {
+    fn check_target(&mut self, redaction: &Redaction, own: Key) -> Result<(), RedactError> {
         let read = self.log.read(redaction.target, 1);
         let found = read.map_err(|e| RedactError::InDoubt(self.stop(e)))?;
         let Some(entry) = found.first().filter(|entry| entry.hash() == redaction.hash) else {
             return Err(RedactError::Refused("there is no entry with the target's seq and hash"));
         };
-        let Some(payload) = entry.payload() else { return Ok(()) };
-        let Ok(envelope) = Envelope::read(payload) else { return Ok(()) };
+        let Some(payload) = entry.payload() else {
+            // Nothing is left to compare the redaction's source and id with, so only the one that
+            // is recorded already may come again.
+            let known = self.index.find(own, &*self.log);
+            return match known.map_err(|e| RedactError::InDoubt(self.stop(e)))? {
+                Some(_) => Ok(()),
+                None => Err(RedactError::Refused("the target is redacted already")),
+            };
+        };
+        let Ok(envelope) = Envelope::read(payload) else {
+            return Err(RedactError::Refused("the target is no event"));
+        };
         if envelope.is_reserved() {
             return Err(RedactError::Refused("what holds the ledger together is never redacted"));
         }
@@ -230,8 +241,11 @@ impl Writer {
 
         // A crash from here on costs nothing: opening reads the same head back, and the index is
         // derived from the log.
-        for (key, seq) in batch.keys() {
+        for (key, seq) in batch.own_keys() {
             self.index.insert(key, seq);
+        }
+        for (key, seq) in batch.redacted_keys() {
+            self.index.insert_redacted(key, seq);
         }
         self.index.advance(batch.head);
         self.published.publish(batch.head);
@@ -288,11 +302,13 @@ impl Batch {
         receipt
     }
 
-    /// The ids that these entries make known.
-    fn keys(&self) -> impl Iterator<Item = (Key, Seq)> {
+    fn own_keys(&self) -> impl Iterator<Item = (Key, Seq)> {
         let seq = |at: &usize| self.entries.get(*at).map(Entry::seq);
-        let own = self.keys.iter().filter_map(move |(key, at)| Some((*key, seq(at)?)));
-        own.chain(self.entries.iter().filter_map(|entry| redacted_key(&entry.mark())))
+        self.keys.iter().filter_map(move |(key, at)| Some((*key, seq(at)?)))
+    }
+
+    fn redacted_keys(&self) -> impl Iterator<Item = (Key, Seq)> {
+        self.entries.iter().filter_map(|entry| redacted_key(&entry.mark()))
     }
 }
 

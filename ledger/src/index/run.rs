@@ -24,7 +24,7 @@ use std::{
 use crate::{
     draft::Key,
     entry::{Hash, Seq},
-    index::filter::Filter,
+    index::filter::{Filter, Probe},
     log::{LogError, segments::files},
 };
 
@@ -145,8 +145,8 @@ impl Run {
     }
 
     /// The place that is recorded for a key.
-    pub(crate) fn find(&self, key: Key) -> Result<Option<Seq>, Damaged> {
-        if !self.filter.may_hold(key) {
+    pub(crate) fn find(&self, key: Key, probe: &Probe) -> Result<Option<Seq>, Damaged> {
+        if !self.filter.may_hold(probe) {
             return Ok(None);
         }
         // Keys with the same first bytes may begin at the end of the page before.

@@ -130,6 +130,7 @@ fn a_redaction_that_does_not_fit_is_refused() {
         ("another id", redaction("x", &one, "b")),
         ("the opening", redaction("x", &zero, "opened")),
         ("a redaction", redaction("x", &three, "r")),
+        ("an erased entry", redaction("x", &two, "a")),
     ] {
         let refused = writer.redact(draft, START_US);
         assert!(matches!(refused, Err(RedactError::Refused(_))), "{name}: {refused:?}");
