@@ -145,7 +145,7 @@ fn ratio(row: &[&PlanField], out: &mut Vec<PlanWarning>) {
     for field in row.iter().filter(is_percent) {
         let label = field.label.as_deref().map(normal).unwrap_or_default();
         let mut parts =
-            counts.iter().filter(|(name, number)| *number < whole && shares_word(name, &label));
+            counts.iter().filter(|(name, number)| *number < whole && is_part_of(name, &label));
         let (Some((_, part)), None) = (parts.next(), parts.next()) else { continue };
         let Some(said) = quantity(Some(field)) else { continue };
         judge(field, said, *part, whole, out);
@@ -195,16 +195,16 @@ fn judge(field: &PlanField, said: &Quantity, part: i128, whole: i128, out: &mut 
     }
 }
 
-fn shares_word(one: &str, other: &str) -> bool {
-    let stem = |word: &str| word.trim_end_matches('s').to_owned();
-    let words = |text: &str| {
-        text.split(|c: char| !c.is_alphanumeric())
-            .filter(|w| w.len() > 2)
-            .map(stem)
-            .collect::<Vec<_>>()
+/// Whether a count's name has every word of a percentage's: `path starts` of `% path start`.
+fn is_part_of(name: &str, percentage: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let split = text.split(|c: char| !c.is_alphanumeric());
+        let said =
+            split.filter(|w| w.len() > 2 && !["percent", "rate", "share", "the"].contains(w));
+        said.map(|word| word.trim_end_matches('s').to_owned()).collect()
     };
-    let other = words(other);
-    words(one).iter().any(|word| other.contains(word))
+    let (name, wanted) = (words(name), words(percentage));
+    !wanted.is_empty() && wanted.iter().all(|word| name.contains(word))
 }
 
 /// Windows that end before they begin.

@@ -4,10 +4,10 @@ use schemas::event::{
     measurement::Severity,
     rollback::{PlannedStep, RollbackPlanned, StepKind},
 };
-use schemas::values::PlanField;
+use schemas::values::{Duration, PlanField};
 
 use super::{Fact, Tree, answer, said};
-use crate::plan::labels::normal;
+use crate::{plan::labels::normal, words};
 
 pub(super) fn planned<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
     let lists = tree.names("rollback");
@@ -56,7 +56,17 @@ fn steps(tree: &Tree, base: &str) -> Vec<PlannedStep> {
 fn step(number: impl ToString, field: &PlanField, substeps: Vec<String>) -> PlannedStep {
     let text = answer(field);
     let kind = kind(&text);
-    PlannedStep { step: number.to_string(), kind, text, substeps, within: None }
+    PlannedStep { step: number.to_string(), kind, within: within(&text), text, substeps }
+}
+
+/// How soon a step is promised: `within 15 minutes`.
+fn within(text: &str) -> Option<Duration> {
+    let lower = text.to_ascii_lowercase();
+    let at = lower.find("within ")? + "within ".len();
+    let words: Vec<&str> = text.get(at..)?.split_whitespace().take(3).collect();
+    let short = |len: usize| words::duration(&words.get(..len)?.join(" ").replace([',', '.'], ""));
+    let found = short(2).or_else(|| short(3)).filter(|d| d.max.is_some())?;
+    Some(Duration { min: None, ..found })
 }
 
 /// What a step does, by its words.
@@ -99,6 +109,19 @@ fn kind(text: &str) -> StepKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_promise_has_a_length() {
+        let rows = [
+            ("Turn off the flag within 15 minutes of the alert", Some("PT15M")),
+            ("Write to the team within an hour.", Some("PT1H")),
+            ("Stay within the budget", None),
+        ];
+        for (text, max) in rows {
+            let found = within(text).and_then(|d| d.max);
+            assert_eq!(found.as_ref().map(schemas::id::IsoDuration::as_str), max, "{text}");
+        }
+    }
 
     #[test]
     fn steps_are_known_by_their_words() {
