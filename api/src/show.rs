@@ -122,16 +122,19 @@ fn row(stage: &Stage, attempt: Option<&Attempt>) -> Vec<String> {
         (None, None) if attempt.inferred_ran => "inferred".to_owned(),
         (None, None) => dash(),
     };
-    let results = attempt.results.last().map(|fact| &fact.value.results);
+    // A plan's results arrive one by one, so the newest that says something counts.
+    let newest = |pick: &dyn Fn(&Results) -> Option<String>| {
+        attempt.results.iter().rev().find_map(|fact| pick(&fact.value.results))
+    };
     let exposed = exposure::words(attempt.exposures());
     cells.extend([
         attempt.number.to_string(),
         started,
         ended(attempt).unwrap_or_else(dash),
         if exposed.is_empty() { dash() } else { exposed },
-        results.and_then(|r| number(r.unique_users.as_ref())).unwrap_or_else(dash),
-        results.and_then(bug_counts).unwrap_or_else(dash),
-        results.and_then(|r| r.downstream.as_ref()).map_or_else(dash, answer),
+        newest(&|r| number(r.unique_users.as_ref())).unwrap_or_else(dash),
+        newest(&bug_counts).unwrap_or_else(dash),
+        newest(&|r| r.downstream.as_ref().map(answer)).unwrap_or_else(dash),
     ]);
     cells
 }
