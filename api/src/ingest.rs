@@ -31,12 +31,13 @@ pub struct Intake {
     head: watch::Receiver<Head>,
 }
 
-struct Request {
-    submission: Submission,
-    answer: oneshot::Sender<Outcome>,
+enum Request {
+    Record(Submission, oneshot::Sender<Outcome>),
+    /// Record what was accepted before, and end.
+    Stop,
 }
 
-/// The writer's thread, which ends with the last [`Intake`].
+/// The writer's thread, which ends with the last [`Intake`] or when it is told to.
 pub struct WriterThread {
     thread: thread::JoinHandle<anyhow::Result<Engine>>,
     /// Fires when the thread ends, whatever the reason.
@@ -66,15 +67,24 @@ fn run(mut engine: Engine, mut mailbox: mpsc::Receiver<Request>) -> anyhow::Resu
         let (mut len, mut size) = (0, 0);
         let mut next = Some(first);
         while let Some(request) = next {
-            len += request.submission.drafts().len();
-            size += request.submission.size();
+            let Request::Record(submission, answer) = request else {
+                // Nothing more comes in, and what is in the mailbox is still taken out.
+                mailbox.close();
+                next = mailbox.try_recv().ok();
+                continue;
+            };
+            len += submission.drafts().len();
+            size += submission.size();
             if !submissions.is_empty() && (len > BATCH_LEN_MAX || size > BATCH_SIZE_MAX) {
-                waiting = Some(request);
+                waiting = Some(Request::Record(submission, answer));
                 break;
             }
-            submissions.push(request.submission);
-            answers.push(request.answer);
+            submissions.push(submission);
+            answers.push(answer);
             next = mailbox.try_recv().ok();
+        }
+        if submissions.is_empty() {
+            continue;
         }
         let now = engine.clock.now_us()?;
         // On an error every answer is dropped, which its sender reads as `InDoubt`.
@@ -92,12 +102,17 @@ impl Intake {
     /// Records a submission, whole or not at all. Once this returns, it is durable.
     pub async fn record(&self, submission: Submission) -> Result<Outcome, IngestError> {
         let (answer, outcome) = oneshot::channel();
-        let request = Request { submission, answer };
-        self.requests.try_send(request).map_err(|e| match e {
+        self.requests.try_send(Request::Record(submission, answer)).map_err(|e| match e {
             mpsc::error::TrySendError::Full(_) => IngestError::Busy,
             mpsc::error::TrySendError::Closed(_) => IngestError::InDoubt,
         })?;
         outcome.await.map_err(|_| IngestError::InDoubt)
+    }
+
+    /// Has the writer's thread record what it has accepted, and end. From then on nothing is taken.
+    pub async fn stop(&self) {
+        // A thread that has ended needs no telling.
+        let _ = self.requests.send(Request::Stop).await;
     }
 
     /// Whether the writer's thread still takes submissions.

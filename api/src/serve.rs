@@ -5,9 +5,10 @@
 //! records what it has accepted, and only then is the log closed.
 
 use std::{
-    io::Write as _,
+    io::{IsTerminal as _, Write as _},
     net::{SocketAddr, ToSocketAddrs as _},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -30,6 +31,9 @@ use crate::{
     ingest,
     json::set,
 };
+
+/// How long requests in flight may take to finish once the server is told to stop.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(4);
 
 /// Serves until Ctrl-C or SIGTERM.
 ///
@@ -60,7 +64,7 @@ pub async fn serve(
     let (opening, heads) = (home.clone(), intake.heads());
     let (facts, mut views) = spawn_blocking(move || Facts::start(log, &opening, heads)).await??;
     let token: Arc<str> = random_hex::<32>().into();
-    let app = App { facts: facts.clone(), intake, token: token.clone() };
+    let app = App { facts: facts.clone(), intake: intake.clone(), token: token.clone() };
     let url = format!("http://{}", listener.local_addr()?);
     let serving = Serving { url: url.clone(), token: token.to_string(), pid: std::process::id() };
     home.announce(&serving).context("cannot write serve.json")?;
@@ -69,8 +73,16 @@ pub async fn serve(
     let server = axum::serve(listener, http::router(app))
         .with_graceful_shutdown(async move { stop.cancelled().await });
     announce(&url)?;
+    let patience = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(STOP_WAIT_MAX).await;
+    };
     let result = tokio::select! {
         stopped = server => stopped.context("the server stopped"),
+        () = patience => {
+            tracing::warn!("requests that were still open are cut off");
+            Ok(())
+        }
         // Start again is the one way to recover: what is stored decides.
         _ = &mut writer.ended => Err(anyhow::anyhow!("recording stopped")),
         _ = views.ended.recv() => Err(anyhow::anyhow!("the views stopped")),
@@ -78,7 +90,7 @@ pub async fn serve(
     home.withdraw();
     stopping.cancel();
     drop(facts);
-    // The last way to submit went with the server, so the writer's thread ends by itself.
+    intake.stop().await;
     let (recorded, folded) = spawn_blocking(move || (writer.join(), views.join())).await?;
     // The first cause is the one that says something.
     recorded.and(folded).and(result)
