@@ -147,6 +147,9 @@ fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("ROLLOUT_LEDGER_LOG");
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
     // A second initialisation in one process is a test's, and keeps the first.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .try_init();
 }
