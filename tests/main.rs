@@ -1,1 +1,13 @@
-//! The product from outside.
+//! The product from outside: one story a file, each on the real binary with a directory of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that fails should panic, and says on stderr what it could not do"
+)]
+
+mod contract;
+mod crash;
+mod harness;
+mod http;
