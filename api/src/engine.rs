@@ -13,6 +13,7 @@ use crate::{
     exit::{Code, Failure, fail},
     home::{Home, random_hex},
     intake::{self, Submitter},
+    output,
     pseudonym::PseudonymKey,
 };
 
@@ -103,13 +104,19 @@ impl Engine {
         let mut engine = Engine { log, writer, clock, torn_bytes };
         if let Some(torn) = torn {
             let kept = torn.kept_at.as_deref().and_then(Path::file_name).unwrap_or_default();
+            let kept = format!("log/torn/{}", kept.to_string_lossy());
+            let (seq, bytes) = (torn.seq, torn.bytes);
+            output::say(&format!(
+                "note: a crash left an unfinished commit at entry {seq}, of which nobody was told \
+                 that it is recorded; its {bytes} bytes are cut off and kept in {kept}"
+            ))?;
             engine.append_own(
                 "rollout.ledger.tail_cut.v1",
                 &format!("tail-cut-{}-{}", torn.seq, random_hex::<8>()),
                 json!({
                     "first_seq": torn.seq.0,
                     "bytes": torn.bytes,
-                    "kept_as": format!("log/torn/{}", kept.to_string_lossy()),
+                    "kept_as": kept,
                     "basis": "observed",
                 }),
             )?;

@@ -1,5 +1,6 @@
 //! Every path of the service, in one place.
 
+mod body;
 mod events;
 mod flags;
 mod health;
@@ -10,7 +11,7 @@ use std::{any::Any, net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -19,9 +20,7 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::problem::{Asked, Problem};
-use crate::{
-    answers::AsOf, facts::Facts, ingest::Intake, intake::BODY_SIZE_MAX, moment, remote::VIA_HEADER,
-};
+use crate::{answers::AsOf, facts::Facts, ingest::Intake, moment, remote::VIA_HEADER};
 
 /// Names the state that an answer was computed at: `SEQ:HASH`.
 const AS_OF_HEADER: HeaderName = HeaderName::from_static("ledger-as-of");
@@ -52,7 +51,6 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_SIZE_MAX))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(local_names_only))
         .with_state(app)

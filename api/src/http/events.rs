@@ -2,8 +2,8 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
+    body::{Body, Bytes},
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{App, Asked, Problem, as_of_headers, local_command};
+use super::{App, Asked, Problem, as_of_headers, body, local_command};
 use crate::{
     commands::shown,
     config::EventFilter,
@@ -40,15 +40,9 @@ struct Receipts {
 pub(super) async fn record(
     State(app): State<App>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| match rejection.into_response().status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("a body has at most {} bytes", intake::BODY_SIZE_MAX);
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-        }
-        _ => Problem::invalid("the body ended early"),
-    })?;
+    let body = body::whole(&headers, body).await?;
     let submitter = submitter(&app, &headers);
     let receipts = match form(&headers)? {
         Form::Json => {
