@@ -21,6 +21,9 @@ const DURATION_PATTERN: &str = concat!(
     ")$",
 );
 
+/// From 1 March of year 0, counted as day 1, to 1 January 1970.
+const DAYS_BEFORE_1970: i64 = 719_469;
+
 macro_rules! checked_string {
     ($(#[$doc:meta])* $name:ident, $rule:literal, $pattern:expr, $check:expr) => {
         $(#[$doc])*
@@ -154,32 +157,93 @@ fn decimal(text: &str) -> bool {
 }
 
 fn instant(text: &str) -> bool {
-    // The parser alone would also take other separators, a comma for the point and more digits.
-    let like = |text: &str, form: &str| {
-        text.len() == form.len()
-            && text.bytes().zip(form.bytes()).all(|(b, f)| match f {
-                b'0' => b.is_ascii_digit(),
-                f => b == f,
+    instant_micros(text).is_some()
+}
+
+/// The moment in Unix microseconds, or `None` if the text is not an [`Instant`].
+fn instant_micros(text: &str) -> Option<i64> {
+    // Every event has a moment, so the form is read by hand. What is rare is left to the parser:
+    // leap seconds, and the years at the ends of its range.
+    let moment = Fields::read(text)?;
+    moment.micros().or_else(|| Some(text.parse::<jiff::Timestamp>().ok()?.as_microsecond()))
+}
+
+/// The numbers of a text like `2026-01-14T15:30:00.000000Z`, in no other spelling: the parser would
+/// also take other separators, a comma for the point and more digits.
+struct Fields {
+    year: i64,
+    month: i64,
+    day: i64,
+    hour: i64,
+    minute: i64,
+    second: i64,
+    micros: i64,
+}
+
+impl Fields {
+    fn read(text: &str) -> Option<Fields> {
+        let number = |digits: &[u8]| {
+            digits.iter().try_fold(0, |number, digit| {
+                digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
             })
-    };
-    let (seconds, fraction) = text.split_at_checked(19).unwrap_or((text, ""));
-    like(seconds, "0000-00-00T00:00:00")
-        && (1..=8).contains(&fraction.len())
-        && ["Z", ".0Z", ".00Z", ".000Z", ".0000Z", ".00000Z", ".000000Z"]
-            .iter()
-            .any(|form| like(fraction, form))
-        && text.parse::<jiff::Timestamp>().is_ok()
+        };
+        let (seconds, fraction) = text.as_bytes().split_first_chunk::<19>()?;
+        let [year @ .., b'-', o1, o2, b'-', d1, d2, b'T', h1, h2, b':', m1, m2, b':', s1, s2] =
+            seconds
+        else {
+            return None;
+        };
+        let (digits, unit): (&[u8], i64) = match fraction {
+            [b'Z'] => (&[], 0),
+            [b'.', digits @ .., b'Z'] => {
+                let missing = 6_usize.checked_sub(digits.len()).filter(|missing| *missing < 6)?;
+                (digits, 10_i64.pow(u32::try_from(missing).ok()?))
+            }
+            _ => return None,
+        };
+        Some(Fields {
+            year: number(year)?,
+            month: number(&[*o1, *o2])?,
+            day: number(&[*d1, *d2])?,
+            hour: number(&[*h1, *h2])?,
+            minute: number(&[*m1, *m2])?,
+            second: number(&[*s1, *s2])?,
+            micros: number(digits)? * unit,
+        })
+    }
+
+    /// The moment, unless it is rare or none.
+    fn micros(&self) -> Option<i64> {
+        let Fields { year, month, day, hour, minute, second, micros } = *self;
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days_in_month = match month {
+            1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+            4 | 6 | 9 | 11 => 30,
+            2 => 28 + i64::from(leap),
+            _ => return None,
+        };
+        let plain = (1..=9998).contains(&year) && (1..=days_in_month).contains(&day);
+        if !plain || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        // Years that begin in March have their leap day at the end.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
+        let days = days - DAYS_BEFORE_1970;
+        Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + micros)
+    }
 }
 
 impl Instant {
     /// The moment as Unix microseconds.
     pub fn micros(&self) -> i64 {
-        self.timestamp().as_microsecond()
+        instant_micros(&self.0).expect("an Instant was parsed when it was made")
     }
 
     /// The moment itself.
     pub fn timestamp(&self) -> jiff::Timestamp {
-        self.0.parse().expect("an Instant was parsed when it was made")
+        let at = jiff::Timestamp::from_microsecond(self.micros());
+        at.expect("an Instant was parsed when it was made")
     }
 
     /// The moment in the form that the ledger prints: UTC with six digits of a second.
@@ -201,6 +265,8 @@ impl From<jiff::Timestamp> for Instant {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -244,6 +310,62 @@ mod tests {
         ];
         for (text, accepts, expected) in rows {
             assert_eq!(accepts(text), *expected, "{text:?}");
+        }
+    }
+
+    /// What the form allows, and what jiff then makes of it.
+    fn by_jiff(text: &str) -> Option<i64> {
+        let point = text.get(19..20)? == ".";
+        let form = text.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            10 => byte == b'T',
+            13 | 16 => byte == b':',
+            19 if point => byte == b'.',
+            at if at + 1 == text.len() => byte == b'Z',
+            _ => byte.is_ascii_digit(),
+        });
+        let lens = if point { 22..=27 } else { 20..=20 };
+        let jiff = (form && lens.contains(&text.len())).then(|| text.parse::<jiff::Timestamp>());
+        Some(jiff?.ok()?.as_microsecond())
+    }
+
+    #[test]
+    fn instants_are_read_as_jiff_reads_them() {
+        let mut texts: Vec<String> = Vec::new();
+        for year in (0..=9999).step_by(37).chain([1, 4, 100, 400, 1900, 1970, 2000, 2024, 9998]) {
+            for month in 0..=13 {
+                for day in [0, 1, 15, 28, 29, 30, 31, 32] {
+                    texts.push(format!("{year:04}-{month:02}-{day:02}T23:59:59.999999Z"));
+                }
+            }
+        }
+        // Every day of a few hundred years, so that no rule of the calendar is left out.
+        let first = jiff::civil::date(1890, 1, 1);
+        let days = first.series(jiff::Span::new().days(1)).take(150_000);
+        texts.extend(days.map(|day| format!("{day}T00:00:01.5Z")));
+        for time in ["24:00:00", "23:60:00", "23:59:60", "23:59:61", "00:00:00", "99:99:99"] {
+            for end in ["Z", ".Z", ".1Z", ".12Z", ".123456Z", ".1234567Z", "z", ",5Z", "", ".5"] {
+                texts.push(format!("2026-01-14T{time}{end}"));
+                texts.push(format!("9999-12-30T{time}{end}"));
+                texts.push(format!("9999-12-31T{time}{end}"));
+                texts.push(format!("0000-01-01T{time}{end}"));
+            }
+        }
+        for text in texts {
+            assert_eq!(instant_micros(&text), by_jiff(&text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_an_instant_only_if_jiff_says_so(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,7})?[Zz]",
+            at in 0_usize..27, byte in any::<char>(),
+        ) {
+            prop_assert_eq!(instant_micros(&text), by_jiff(&text));
+            let mangled: String =
+                text.chars().enumerate().map(|(n, c)| if n == at { byte } else { c }).collect();
+            prop_assert_eq!(instant_micros(&mangled), by_jiff(&mangled));
         }
     }
 
