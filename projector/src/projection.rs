@@ -9,6 +9,7 @@ mod unmade;
 
 use std::{
     collections::BTreeMap,
+    panic::resume_unwind,
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
@@ -19,6 +20,7 @@ use schemas::RolloutId;
 use crate::{
     index::{Gathered, Writer},
     projection::{
+        part::Part,
         touch::{Touch, Touched},
         unmade::Unmade,
     },
@@ -38,7 +40,7 @@ pub(crate) use part::day_of;
 pub(crate) const LIVE_BATCH_LEN_MAX: usize = if cfg!(test) { 200 } else { 1_000 };
 
 /// Most entries in a batch of a rebuild. Few in tests, so that they need several.
-const REBUILD_BATCH_LEN_MAX: usize = if cfg!(test) { 250 } else { 20_000 };
+const REBUILD_BATCH_LEN_MAX: usize = if cfg!(test) { 250 } else { 10_000 };
 
 /// Writes the rows of one store.
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl Projection {
     }
 
     /// Begins in an empty store that nobody reads before [`finish`](Projection::finish).
-    pub(crate) fn rebuild(store: Store) -> Projection {
+    fn begin(store: Store) -> Projection {
         let (position, unmade) = (START, Some(Unmade::default()));
         let (writer, counts) = (Writer::default(), Counts::default());
         Projection { store, position, writer, counts, unmade }
@@ -75,11 +77,36 @@ impl Projection {
 
     /// How many entries to take next on the way to `to`.
     pub(crate) fn batch_len(&self, to: &Head) -> usize {
-        let most = match self.unmade {
-            None => LIVE_BATCH_LEN_MAX,
-            Some(_) => REBUILD_BATCH_LEN_MAX,
-        };
-        to.len_from(ledger::Seq(self.position.next)).min(most)
+        to.len_from(ledger::Seq(self.position.next)).min(LIVE_BATCH_LEN_MAX)
+    }
+
+    /// Makes all rows up to `to` in an empty store, and says how far that is. While one batch is
+    /// folded and stored, the next is read.
+    pub(crate) fn rebuild(
+        store: Store,
+        log: &dyn Log,
+        to: &Head,
+        threads: usize,
+    ) -> Result<(Store, Position), ViewsError> {
+        let folds = Mutex::default();
+        let mut making = Projection::begin(store);
+        thread::scope(|scope| {
+            let read = |from: u64| {
+                let len = to.len_from(ledger::Seq(from)).min(REBUILD_BATCH_LEN_MAX);
+                (len > 0).then(|| scope.spawn(move || part::read(log, from, len, threads)))
+            };
+            let mut ahead = read(making.position.next);
+            while let Some(reader) = ahead {
+                let parts = reader.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+                let len = parts.iter().map(|part| part.events.len() as u64).sum::<u64>();
+                ahead = read(making.position.next + len);
+                let batch = making.take(log, parts, threads, &folds)?;
+                making.store(batch, &folds)?;
+            }
+            Ok::<(), ViewsError>(())
+        })?;
+        let position = making.position;
+        Ok((making.finish(log, threads)?, position))
     }
 
     /// Reads the next `len` entries and makes the rows that they change. `store` is called with
@@ -93,7 +120,19 @@ impl Projection {
         threads: usize,
         folds: &Mutex<Folds>,
     ) -> Result<Batch, ViewsError> {
-        let batch = self.read(log, len, threads)?;
+        let parts = part::read(log, self.position.next, len, threads)?;
+        self.take(log, parts, threads, folds)
+    }
+
+    /// The same for entries that have been read.
+    fn take(
+        &mut self,
+        log: &dyn Log,
+        parts: Vec<Part>,
+        threads: usize,
+        folds: &Mutex<Folds>,
+    ) -> Result<Batch, ViewsError> {
+        let batch = self.join(log, parts)?;
         let (events, mut gathered, position) = (batch.events, batch.gathered, batch.position);
         let mut touched = Touched::new(&self.store);
         touched.note(log, &events, &mut gathered)?;
@@ -124,7 +163,11 @@ impl Projection {
             if events.len() > LIVE_BATCH_LEN_MAX {
                 scope.spawn(move || drop(events));
             }
-            store.apply(rows, &batch.position)
+            if self.unmade.is_some() {
+                store.apply_unsynced(rows, &batch.position)
+            } else {
+                store.apply(rows, &batch.position)
+            }
         })?;
         (self.position, self.counts) = (batch.position, batch.counts);
         let mut folds = lock(folds);
@@ -133,7 +176,7 @@ impl Projection {
     }
 
     /// Makes the rows that a rebuild has left for the end, and gives the store back.
-    pub(crate) fn finish(mut self, log: &dyn Log, threads: usize) -> Result<Store, ViewsError> {
+    fn finish(mut self, log: &dyn Log, threads: usize) -> Result<Store, ViewsError> {
         let source = Source::new(&self.store, log);
         let mut rows = Rows::default();
         put_rollouts(&mut rows, &self.unmade.take().unwrap_or_default().finish(&source, threads)?)?;
@@ -141,12 +184,13 @@ impl Projection {
         Ok(self.store)
     }
 
-    /// The next entries, checked to follow the rows' position.
-    fn read(&self, log: &dyn Log, len: usize, threads: usize) -> Result<Run, ViewsError> {
+    /// These entries, checked to follow the rows' position.
+    fn join(&self, log: &dyn Log, parts: Vec<Part>) -> Result<Run, ViewsError> {
         let mut position = self.position;
+        let len = parts.iter().map(|part| part.events.len()).sum();
         let (mut events, mut gathered) = (Vec::with_capacity(len), Gathered::default());
         let mut counts = self.counts;
-        for part in part::read(log, position.next, len, threads)? {
+        for part in parts {
             if part.events.is_empty() || part.parent != position.hash {
                 return Err(ViewsError::lost(&self.position, log));
             }
@@ -240,7 +284,7 @@ fn in_threads<T: Send, R: Send>(
     let mut done = thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
         let join = |worker: thread::ScopedJoinHandle<'_, _>| {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            worker.join().unwrap_or_else(|panic| resume_unwind(panic))
         };
         workers.into_iter().map(join).collect::<Result<Vec<Vec<(usize, R)>>, ViewsError>>()
     })?

@@ -226,13 +226,16 @@ impl Store {
 
     /// Stores the rows and the position: both or none, durable on `Ok`.
     pub fn apply(&self, rows: Rows, position: &Position) -> Result<(), StoreError> {
+        self.apply_unsynced(rows, position)?;
+        guarded(|| Ok(self.db.flush().map(drop)?))
+    }
+
+    /// The same, but durable only once a later [`apply`](Store::apply) is: for a store that nobody
+    /// uses before that.
+    pub(crate) fn apply_unsynced(&self, rows: Rows, position: &Position) -> Result<(), StoreError> {
         let mut batch = rows.batch;
         batch.insert(POSITION_KEY, codec::encode(position)?);
-        guarded(|| {
-            self.db.apply_batch(batch)?;
-            self.db.flush()?;
-            Ok(())
-        })
+        guarded(|| Ok(self.db.apply_batch(batch)?))
     }
 
     /// The row under this key.

@@ -174,7 +174,7 @@ impl Views {
         let mut projection = lock(&self.projection);
         // Its store must be closed before another one takes its place.
         *projection = None;
-        let (store, position) = made(self.place.fresh("new")?, log, to, threads)?;
+        let (store, position) = Projection::rebuild(self.place.fresh("new")?, log, &to, threads)?;
         arrived(&position, to, log)?;
         let counts = store.get(rows::COUNTS)?.unwrap_or_default();
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
@@ -197,7 +197,7 @@ impl Views {
             recorded_at_us: 0,
         };
         let store = self.place.fresh("diff")?;
-        let (again, position) = made(store, log, to, threads)?;
+        let (again, position) = Projection::rebuild(store, log, &to, threads)?;
         let differences = diff::compare(live.store()?, &again)?;
         self.place.discard(again)?;
         drop(making);
@@ -337,27 +337,6 @@ fn arrived(position: &Position, to: Head, log: &dyn Log) -> Result<(), ViewsErro
         return Err(ViewsError::lost(position, log));
     }
     Ok(())
-}
-
-/// Makes all rows up to `to` in an empty store.
-fn made(
-    store: Store,
-    log: &dyn Log,
-    to: Head,
-    threads: usize,
-) -> Result<(Store, Position), ViewsError> {
-    let folds = Mutex::default();
-    let mut making = Projection::rebuild(store);
-    loop {
-        let len = making.batch_len(&to);
-        if len == 0 {
-            break;
-        }
-        let batch = making.step(log, len, threads, &folds)?;
-        making.store(batch, &folds)?;
-    }
-    let position = making.position();
-    Ok((making.finish(log, threads)?, position))
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ pub(super) struct Part {
     pub erased: u64,
 }
 
+/// Entries read from the log at once: few, so that their bytes stay near the processor.
+const PAGE_LEN: usize = 256;
+
 /// Reads `len` entries from `from` on, in so many threads. Parts come in order.
 pub(super) fn read(
     log: &dyn Log,
@@ -57,15 +60,23 @@ pub(super) fn read(
 }
 
 fn read_part(log: &dyn Log, from: u64, len: usize) -> Result<Part, LogError> {
-    let entries = log.read(Seq(from), len)?;
-    let mut part = Part { events: Vec::with_capacity(entries.len()), ..Part::default() };
-    if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
-        (part.parent, part.hash) = (first.header().parent.0, last.hash().0);
-    }
-    for entry in &entries {
-        let recorded = read_entry(entry);
-        part.post(&recorded);
-        part.events.push(Arc::new(recorded));
+    let mut part = Part { events: Vec::with_capacity(len), ..Part::default() };
+    while part.events.len() < len {
+        let page = PAGE_LEN.min(len - part.events.len());
+        let entries = log.read(Seq(from + part.events.len() as u64), page)?;
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { break };
+        if part.events.is_empty() {
+            part.parent = first.header().parent.0;
+        } else if part.hash != first.header().parent.0 {
+            // What was read so far is good; whoever reads on from there finds the break.
+            break;
+        }
+        part.hash = last.hash().0;
+        for entry in &entries {
+            let recorded = read_entry(entry);
+            part.post(&recorded);
+            part.events.push(Arc::new(recorded));
+        }
     }
     Ok(part)
 }
