@@ -62,9 +62,9 @@ pub enum Command {
         /// The rollout
         #[arg(value_name = "ROLLOUT")]
         id: String,
-        /// md or json
-        #[arg(long, default_value = "md")]
-        format: ReportFormat,
+        /// md or json; by --output when absent
+        #[arg(long)]
+        format: Option<ReportFormat>,
         #[command(flatten)]
         moment: Moment,
     },
@@ -267,15 +267,21 @@ pub enum Rollout {
     },
     /// Record that a flag belongs to a rollout
     Link {
+        /// The rollout
+        #[arg(value_name = "ROLLOUT")]
         id: String,
+        /// The flag, as the flag service spells it
         #[arg(long, value_name = "KEY")]
         flag: String,
         /// From when its changes count for the rollout (RFC 3339)
         #[arg(long, value_name = "TIME")]
         valid_from: Option<String>,
-        /// rollout, `kill_switch`, prerequisite or guard
-        #[arg(long, default_value = "rollout")]
+        /// What it does for the rollout
+        #[arg(long, default_value = "rollout", value_parser = ["rollout", "kill_switch", "prerequisite", "guard"])]
         role: String,
+        /// The rollout is one that the ledger has not heard of, and means to be
+        #[arg(long)]
+        new: bool,
         /// Account id of whoever links
         #[arg(long, value_name = "ID")]
         actor: Option<String>,

@@ -44,6 +44,13 @@ fn types(wanted: &str) -> Vec<String> {
         let rest = name.strip_prefix(wanted);
         rest.is_some_and(|rest| wanted.ends_with('.') || rest.starts_with('.'))
     };
+    let prefixed;
+    let wanted = if wanted.starts_with("rollout.") {
+        wanted
+    } else {
+        prefixed = format!("rollout.{wanted}");
+        &prefixed
+    };
     let mut types = vec![wanted.to_owned()];
     types.extend(TYPES.iter().map(|t| t.name).filter(begins).map(str::to_owned));
     types
@@ -74,6 +81,7 @@ mod tests {
     #[test]
     fn a_type_or_its_beginning_is_understood() {
         assert_eq!(types("rollout.stage.started.v1"), ["rollout.stage.started.v1"]);
+        assert_eq!(types("stage.started"), types("rollout.stage.started"));
         assert_eq!(types("rollout.stage").len(), types("rollout.stage.").len());
         assert!(types("rollout.stage").contains(&"rollout.stage.held.v1".to_owned()));
         assert!(!types("rollout.st").contains(&"rollout.stage.held.v1".to_owned()));

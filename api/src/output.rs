@@ -8,6 +8,11 @@ use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::exit::{Code, fail};
+
+/// What stands in a table where nothing is known. An empty cell in CSV.
+pub const ABSENT: &str = "-";
+
 /// The form that a command prints in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -87,12 +92,17 @@ pub fn object(
     format: Format,
     value: &impl Serialize,
     text: impl FnOnce() -> String,
-) -> io::Result<()> {
-    match format {
+) -> anyhow::Result<()> {
+    let printed = match format {
         Format::Table => print(&text()),
         Format::Json => print(&pretty(&to_value(value))),
-        Format::Jsonl | Format::Csv => print(&to_value(value).to_string()),
-    }
+        Format::Jsonl => print(&to_value(value).to_string()),
+        Format::Csv => {
+            let what = "this answer is one object and no table; take --output json";
+            return Err(fail(Code::Usage, what));
+        }
+    };
+    Ok(printed?)
 }
 
 /// Prints a line of data. A closed pipe is the reader's wish and ends the program quietly.
@@ -136,6 +146,9 @@ fn print_csv(columns: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
 
 /// A cell that a spreadsheet would run as a formula gets an apostrophe in front.
 fn harmless(cell: &str) -> String {
+    if cell == ABSENT {
+        return String::new();
+    }
     let formula = cell.starts_with(['=', '+', '@', '\t', '\r'])
         || (cell.starts_with('-') && cell.parse::<f64>().is_err());
     if formula { format!("'{cell}") } else { cell.to_owned() }

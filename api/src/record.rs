@@ -57,7 +57,7 @@ pub fn command() -> Command {
             .filter(|(s, _)| *s == subject)
             .map(|(_, verb)| dashed(verb))
             .collect();
-        let about = format!("Record about a {}: {}", dashed(subject), words.join(", "));
+        let about = format!("Facts about {}: {}", dashed(subject), words.join(", "));
         command = command.subcommand(
             Command::new(dashed(subject)).about(about).subcommand_required(true).subcommands(verbs),
         );
@@ -108,12 +108,19 @@ fn common_args(event: &EventType) -> Vec<Arg> {
             ),
         text("evidence", "URL", "What shows it: a URL, or KIND=URL").action(ArgAction::Append),
         text("note", "TEXT", "Anything else worth keeping"),
-        text("source", "SOURCE", "Which system says so").default_value(SOURCE),
+        text("event-source", "SOURCE", "Which system says so").default_value(SOURCE),
         text(
             "id",
             "ID",
             "Your own id of the event: sending the same again records nothing [default: random]",
         ),
+        Arg::new("new")
+            .long("new")
+            .action(ArgAction::SetTrue)
+            .help(
+                "It names a rollout, stage or step that the ledger has not heard of, and means to",
+            )
+            .help_heading("For every event"),
         Arg::new("dry-run")
             .long("dry-run")
             .action(ArgAction::SetTrue)
@@ -148,6 +155,11 @@ impl<'a> Request<'a> {
         self.matches.get_one::<String>("rollout").map(String::as_str)
     }
 
+    /// Whether what is named may be unheard of.
+    pub fn may_be_new(&self) -> bool {
+        self.matches.get_flag("new")
+    }
+
     pub fn dry_run(&self) -> bool {
         self.matches.get_flag("dry-run")
     }
@@ -157,6 +169,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// What is missing or cannot be read, by its flag.
     pub fn event(&self, known: &Known, hash_of: &HashOf, now_us: i64) -> anyhow::Result<Value> {
+        let known = &Known { may_be_new: self.may_be_new(), ..known.clone() };
         let fields = self.fields();
         let (mut data, results) = self.given(&fields, known, hash_of)?;
         let missing = |f: &&Field| f.required && !data.contains_key(&f.name);
@@ -173,7 +186,7 @@ impl<'a> Request<'a> {
         let mut event = json!({
             "specversion": "1.0",
             "id": text("id").unwrap_or_else(home::random_hex::<16>),
-            "source": text("source").unwrap_or_else(|| SOURCE.to_owned()),
+            "source": text("event-source").unwrap_or_else(|| SOURCE.to_owned()),
             "type": self.event.name,
             "data": data,
         });
@@ -274,5 +287,31 @@ fn number_steps(data: &mut Map<String, Value>) {
     let Some(Value::Array(steps)) = data.get_mut("steps") else { return };
     for (i, step) in steps.iter_mut().enumerate() {
         set(step, "step", json!((i + 1).to_string()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_has_flags_of_its_own_and_an_example_that_parses() {
+        command().debug_assert();
+        let mut spelled = 0;
+        for event in open_types() {
+            correct::command_for(event).debug_assert();
+            let text = example::of(event.name).expect("every open type has an example");
+            // A value without its source's words has no form on a command line.
+            let Some(line) = command_line(&serde_json::from_str(text).unwrap()) else { continue };
+            spelled += 1;
+            // Quoted texts count as one word here: their contents are read by the tests from outside.
+            let flags = line.split('\'').step_by(2).flat_map(str::split_whitespace);
+            for flag in flags.filter(|word| word.starts_with("--")) {
+                let long = flag.trim_start_matches('-').split('=').next().unwrap();
+                let known = verb(event).get_arguments().any(|arg| arg.get_long() == Some(long));
+                assert!(known, "{}: --{long} is no flag", event.name);
+            }
+        }
+        assert!(spelled >= 40, "only {spelled} examples have a command line");
     }
 }

@@ -47,9 +47,11 @@ fn append(context: &Context, file: &Path) -> anyhow::Result<()> {
         Box::new(BufReader::new(opened))
     };
     let mut first = Vec::new();
+    let cannot_read = || format!("cannot read {}", file.display());
     while first.trim_ascii().is_empty() {
         first.clear();
-        if input.by_ref().take(BODY_SIZE_MAX as u64).read_until(b'\n', &mut first)? == 0 {
+        let part = input.by_ref().take(BODY_SIZE_MAX as u64).read_until(b'\n', &mut first);
+        if part.with_context(cannot_read)? == 0 {
             return Err(fail(
                 Code::Failure,
                 "the input is empty: give one event, an array or NDJSON",

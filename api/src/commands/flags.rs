@@ -181,7 +181,7 @@ fn show(
     let shown = flags::show(key, &recorded(&history)?, source, environment, at)
         .map_err(|e| fail(Code::Usage, format!("{e}; say --environment or --source")))?;
     if at.is_some() && context.format != output::Format::Table {
-        return Ok(output::object(context.format, &shown.answer, String::new)?);
+        return output::object(context.format, &shown.answer, String::new);
     }
     output::object(context.format, &shown, || {
         let rows: Vec<_> = shown.events.iter().map(|e| e.cells().to_vec()).collect();

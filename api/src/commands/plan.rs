@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use projector::rollout::Rollout;
 use schemas::{
     CloudEvent, Event, RolloutId,
-    values::{PlanField, Redaction},
+    values::{FieldKind, PlanField, Redaction},
 };
 use serde_json::{Value, json};
 
@@ -111,6 +111,11 @@ impl Import<'_> {
     fn run(self, context: &Context) -> anyhow::Result<()> {
         let (text, redactions) = self.text()?;
         let mut plan = plan::read(&text);
+        if !plan.fields.iter().any(|field| field.kind == FieldKind::Value) {
+            let shown = self.file.display();
+            let what = format!("{shown} says nothing that a plan would say; nothing was recorded");
+            return Err(fail(Code::Failure, format!("{what}; `plan lint` shows what is read")));
+        }
         let id = self.id()?;
         let history = context.history()?;
         plan.warnings.extend(copies::warnings(&plan.fields, &other_plans(&history, &id)?));

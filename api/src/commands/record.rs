@@ -1,7 +1,7 @@
 //! `record SUBJECT VERB` and `correct SEQ`.
 
 use clap::ArgMatches;
-use projector::rollout::Rollout;
+use projector::rollout::{Rollout, Stage};
 use schemas::{Event, RolloutId, event};
 use serde_json::Value;
 
@@ -16,12 +16,16 @@ use crate::{
     record::{Known, Request, correct},
 };
 
+/// Ids that differ by so few letters are likely one id and a slip.
+const SLIP_MAX: usize = 2;
+
 pub(super) fn record(context: &Context, matches: &ArgMatches) -> anyhow::Result<()> {
     let request = Request::of(matches)?;
     let history = context.history()?;
-    let known = known(&history, request.rollout())?;
+    let known = known(&history, request.rollout(), request.may_be_new())?;
     let hash_of = |seq| Ok(history.hash_of(seq)?.to_string());
     let event = request.event(&known, &hash_of, clock::now().as_microsecond())?;
+    unheard_of(&known, &event)?;
     send(context, event, request.dry_run())
 }
 
@@ -48,7 +52,7 @@ pub(super) fn correct(context: &Context, matches: &ArgMatches) -> anyhow::Result
             let what = format!("entry {seq} is a {name}, which is never corrected");
             fail(Code::Policy, format!("{what}; add a note: `record note added`"))
         })?;
-    let known = known(&history, text(&original, "/subject"))?;
+    let known = known(&history, text(&original, "/subject"), true)?;
     let hash_of = |seq| Ok(history.hash_of(seq)?.to_string());
     let hash = entry.hash().to_string();
     let target = correct::Original { seq, hash: &hash, event: &original };
@@ -70,13 +74,41 @@ fn send(context: &Context, event: Value, dry_run: bool) -> anyhow::Result<()> {
     print_receipts(context, receipts?)
 }
 
-/// What the rollout's plan calls its stages and metrics.
-fn known(history: &History, rollout: Option<&str>) -> anyhow::Result<Known> {
+/// Says what the ledger has not heard of, in case it is a slip.
+fn unheard_of(known: &Known, event: &Value) -> anyhow::Result<()> {
+    let named = |pointer: &str| text(event, pointer).map(str::to_owned);
+    let mut metrics: Vec<String> = named("/data/metric").into_iter().collect();
+    let list = event.pointer("/data/results/metrics").and_then(Value::as_array);
+    metrics.extend(list.into_iter().flatten().filter_map(|m| text(m, "/name").map(str::to_owned)));
+    let new = |metric: &&String| !known.metrics.is_empty() && !known.metrics.contains(metric);
+    let defined = named("/type").is_some_and(|name| name == "rollout.metric.defined.v1");
+    for metric in metrics.iter().filter(new).filter(|_| !defined) {
+        output::say(&format!("note: the plan has no metric called {metric:?}"))?;
+    }
+    let found = named("/type").is_some_and(|name| name == "rollout.bug.found.v1");
+    if let Some(bug) = named("/data/bug").filter(|bug| !found && !known.bugs.contains(bug)) {
+        output::say(&format!("note: no bug {bug:?} was recorded as found"))?;
+    }
+    let unasked = |q: String| !known.questions.is_empty() && !known.questions.contains(&q);
+    if named("/data/question").is_some_and(unasked) {
+        output::say("note: the plan asks no such question; --question takes its number as well")?;
+    }
+    Ok(())
+}
+
+/// What the rollout's plan calls its stages, metrics, steps and questions.
+///
+/// # Errors
+/// When the rollout was never heard of and another one is called nearly the same.
+fn known(history: &History, rollout: Option<&str>, may_be_new: bool) -> anyhow::Result<Known> {
     let Some(id) = rollout.and_then(|id| id.parse::<RolloutId>().ok()) else {
         return Ok(Known::default());
     };
     let events = history.of_rollouts(std::slice::from_ref(&id))?.remove(&id).unwrap_or_default();
     if events.is_empty() {
+        if !may_be_new {
+            near(&id, history)?;
+        }
         output::say(&format!("note: {id} is a new rollout; `plan import` would bring its plan"))?;
     }
     let rollout = Rollout::fold(&events);
@@ -85,10 +117,30 @@ fn known(history: &History, rollout: Option<&str>) -> anyhow::Result<Known> {
         Event::CriterionSet(e) => e.metric.clone(),
         _ => None,
     });
-    let mut known = Known { metrics: metrics.collect(), ..Known::default() };
-    for stage in rollout.stages.iter() {
-        known.stages.push((stage.key.to_string(), stage.label().to_owned()));
-    }
-    known.zone = Some(rollout.plan.time_zone().to_owned());
-    Ok(known)
+    let stage = |stage: &Stage| (stage.key.to_string(), stage.label().to_owned());
+    let planned = rollout.rollbacks.planned.last();
+    let steps = planned.into_iter().flat_map(|plan| &plan.value.steps);
+    let fields = rollout.plan.newest().map_or(&[][..], |plan| &plan.fields);
+    let questions =
+        fields.iter().filter(|f| f.path.starts_with("questions/") && f.path.ends_with("/question"));
+    Ok(Known {
+        metrics: metrics.collect(),
+        stages: rollout.stages.iter().map(stage).collect(),
+        zone: Some(rollout.plan.time_zone().to_owned()),
+        steps: steps.map(|step| (step.step.clone(), step.text.clone())).collect(),
+        questions: questions.map(|f| f.raw.clone()).collect(),
+        bugs: rollout.measurements.bugs.keys().cloned().collect(),
+        may_be_new,
+    })
+}
+
+/// Refuses an id that is nearly another one's: it would make a rollout that nobody meant.
+pub(super) fn near(id: &RolloutId, history: &History) -> anyhow::Result<()> {
+    let close =
+        |other: &&RolloutId| strsim::damerau_levenshtein(id.as_str(), other.as_str()) <= SLIP_MAX;
+    let ids = history.rollouts()?;
+    let Some(meant) = ids.iter().find(close) else { return Ok(()) };
+    let message =
+        format!("there is no rollout {id}; did you mean {meant}? --new makes another one");
+    Err(fail(Code::NotFound, message))
 }

@@ -6,7 +6,7 @@ use projector::{
     report as retrospective,
     timeline::{self, Mark},
 };
-use schemas::{FlagKey, RolloutId};
+use schemas::{Event, FlagKey, RolloutId};
 use serde_json::{Value, json};
 
 use super::event::print_receipts;
@@ -30,7 +30,8 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Show { id, moment } => show(context, &id, &moment),
         Command::Timeline { id, moment } => timeline(context, &id, &moment),
         Command::Deviations { id, only, moment } => deviations(context, &id, only, &moment),
-        Command::Link { id, flag, valid_from, role, actor } => {
+        Command::Link { id, flag, valid_from, role, new, actor } => {
+            heard_of(context, &id, &flag, new)?;
             link(context, &id, &flag, valid_from.as_deref(), &role, actor.as_deref())
         }
     }
@@ -96,7 +97,7 @@ fn show(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<
         format!("{}\n\ncomputed at entry {seq} {}", show::text(&page), look.as_of.hash)
     };
     let answer = Answer { data: &page, as_of: look.as_of.clone() };
-    Ok(output::object(context.format, &answer, text)?)
+    output::object(context.format, &answer, text)
 }
 
 fn timeline(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<()> {
@@ -147,17 +148,25 @@ fn deviations(
 pub(super) fn report(
     context: &Context,
     id: &str,
-    format: ReportFormat,
+    format: Option<ReportFormat>,
     moment: &config::Moment,
 ) -> anyhow::Result<()> {
     let look = look(context, id, moment)?;
     let rollout = look.view.fold(&look.events);
     let now = projector::recorded::Moment(look.view.now_us);
     let report = retrospective::Report::of(&rollout, now);
-    match format {
+    let by_output = match context.format {
+        output::Format::Table => ReportFormat::Md,
+        _ => ReportFormat::Json,
+    };
+    match format.unwrap_or(by_output) {
         ReportFormat::Json => {
             let answer = Answer { data: &report, as_of: look.as_of };
-            output::object(output::Format::Json, &answer, String::new)?;
+            let format = match context.format {
+                output::Format::Table => output::Format::Json,
+                other => other,
+            };
+            output::object(format, &answer, String::new)?;
         }
         ReportFormat::Md => {
             let markdown = retrospective::report_markdown(&report);
@@ -165,6 +174,25 @@ pub(super) fn report(
             let hash = look.as_of.hash;
             output::print(&format!("{markdown}\n<!-- computed at entry {seq} {hash} -->"))?;
         }
+    }
+    Ok(())
+}
+
+/// Refuses to link a rollout that is likely a slip, and names a flag that nobody has heard of.
+fn heard_of(context: &Context, id: &str, flag: &str, new: bool) -> anyhow::Result<()> {
+    let (id, history) = (rollout_id(id)?, context.history()?);
+    let events = history.of_rollouts(std::slice::from_ref(&id))?;
+    if events.values().all(Vec::is_empty) {
+        if !new {
+            super::record::near(&id, &history)?;
+        }
+        output::say(&format!("note: {id} is a new rollout; `plan import` would bring its plan"))?;
+    }
+    let changes = history.of_types(|name| name == "rollout.flag.changed.v1")?;
+    let known =
+        |e: &Recorded| matches!(e.known(), Some(Event::FlagChanged(c)) if c.key.as_str() == flag);
+    if !changes.is_empty() && !changes.iter().any(known) {
+        output::say(&format!("note: no change of a flag {flag} is recorded"))?;
     }
     Ok(())
 }

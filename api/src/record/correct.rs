@@ -29,7 +29,12 @@ pub fn command() -> Command {
              `rollout-ledger correct SEQ --help` lists them.",
         )
         .disable_help_flag(true)
-        .arg(Arg::new("seq").value_name("SEQ").help("The entry to correct"))
+        .arg(
+            Arg::new("seq")
+                .value_name("SEQ")
+                .help("The entry to correct")
+                .allow_hyphen_values(true),
+        )
         .arg(
             Arg::new("flags")
                 .value_name("FLAGS")
@@ -39,15 +44,27 @@ pub fn command() -> Command {
         )
 }
 
+/// The flags of a correction that an entry's own members may be called like.
+const OWN: [&str; 2] = ["reason", "approver"];
+
+/// A member of the entry gets another flag where the correction has one of that name.
+fn apart(arg: Arg) -> Arg {
+    match arg.get_long().map(str::to_owned) {
+        Some(flag) if OWN.contains(&flag.as_str()) => arg.long(format!("new-{flag}")),
+        Some(flag) if flag == "event-source" => arg.hide(true),
+        _ => arg,
+    }
+}
+
 /// The flags for an entry of one type.
-fn command_for(event: &EventType) -> Command {
+pub(super) fn command_for(event: &EventType) -> Command {
     let text = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help).help_heading("The correction")
     };
     verb(event)
         .no_binary_name(true)
         .name("rollout-ledger correct SEQ")
-        .mut_args(|arg| if arg.get_id() == "source" { arg.hide(true) } else { arg })
+        .mut_args(apart)
         .arg(text("reason", "TEXT", "Why, for whoever reads both values (required)"))
         .arg(text("approver", "PARTY", "Who approved it").action(ArgAction::Append))
         .arg(

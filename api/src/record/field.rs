@@ -142,10 +142,11 @@ impl Field {
     pub(crate) fn arg(&self) -> Arg {
         let mut arg = Arg::new(self.id()).long(self.flag.clone()).help(self.help());
         arg = match &self.kind {
-            Kind::Words(words) => arg.value_parser(words.clone()),
+            Kind::Words(words) => arg.value_parser(words.clone()).value_name("WORD"),
             Kind::Integer => arg.value_parser(clap::value_parser!(u64)).value_name("N"),
             Kind::Boolean => arg
                 .value_parser(clap::value_parser!(bool))
+                .value_name("BOOL")
                 .num_args(0..=1)
                 .require_equals(true)
                 .default_missing_value("true"),

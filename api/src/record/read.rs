@@ -23,6 +23,14 @@ pub struct Known {
     pub metrics: Vec<String>,
     /// The plan's time zone.
     pub zone: Option<String>,
+    /// Numbers and texts of the steps of the planned rollback.
+    pub steps: Vec<(String, String)>,
+    /// Ids of the bugs that were found.
+    pub bugs: Vec<String>,
+    /// The plan's questions, in its order.
+    pub questions: Vec<String>,
+    /// Whether a stage or a step may be named that the plan does not have.
+    pub may_be_new: bool,
 }
 
 /// Finds the hash of an entry.
@@ -41,6 +49,9 @@ pub(crate) fn value(
     Ok(match &field.kind {
         Kind::Text if field.name == "stage" => json!(known.stage(text)?),
         Kind::Text if field.name == "metric" => json!(known.metric(text)),
+        Kind::Text if field.name == "step" => json!(known.step(text)?),
+        Kind::Text if field.name == "question" => json!(known.question(text)),
+        Kind::Text if field.name == "checkpoint" => json!(checkpoint(text)),
         Kind::Text | Kind::Words(_) => json!(text),
         Kind::Integer => json!(text.parse::<u64>().map_err(|_| wrong(field, "a whole number"))?),
         Kind::Boolean => json!(text == "true"),
@@ -146,6 +157,13 @@ pub(crate) fn evidence(text: &str) -> Evidence {
     Evidence { kind, url, sha256: None, captured_at: None, live: None }
 }
 
+/// `1 week` is `P7D`, as the plan's own checkpoints are called.
+fn checkpoint(text: &str) -> String {
+    let length = words::duration(&text.replace('-', " "));
+    let named = length.filter(|length| length.min == length.max).and_then(|length| length.min);
+    named.map_or_else(|| text.to_owned(), |named| named.to_string())
+}
+
 fn planned_step(text: &str) -> PlannedStep {
     let word = |w: &str| StepKind::ALL.iter().find(|k| k.as_str() == w.replace('-', "_"));
     let (kind, words) = match text.split_once(':').map(|(k, rest)| (word(k.trim()), rest.trim())) {
@@ -168,7 +186,8 @@ impl Known {
     /// When it fits several stages, or none of a plan that has stages: both name the choices.
     pub fn stage(&self, text: &str) -> anyhow::Result<String> {
         let wanted = words::slug(text);
-        if self.stages.is_empty() {
+        let heard_of = self.stages.iter().any(|(key, _)| *key == wanted);
+        if self.stages.is_empty() || (self.may_be_new && !heard_of) {
             return Ok(wanted);
         }
         let exact =
@@ -188,7 +207,44 @@ impl Known {
         let choices: Vec<_> = self.stages.iter().map(|(k, l)| format!("{k} ({l})")).collect();
         let what = if fits.is_empty() { "no stage" } else { "more than one stage" };
         let choices = choices.join(", ");
-        Err(fail(Code::Usage, format!("--stage {text:?} fits {what}; the stages are {choices}")))
+        let way_out = "--new records one that the plan does not have";
+        let message = format!("--stage {text:?} fits {what}; the stages are {choices}; {way_out}");
+        Err(fail(Code::Usage, message))
+    }
+
+    /// The number of the planned rollback step that a text means: its number, its words, or an
+    /// unambiguous beginning of them.
+    fn step(&self, text: &str) -> anyhow::Result<String> {
+        let number = text.rsplit('/').next().unwrap_or(text).trim();
+        let exact = self.steps.iter().find(|(step, _)| step == number);
+        if self.steps.is_empty() || self.may_be_new || exact.is_some() {
+            return Ok(exact.map_or(text, |(step, _)| step).to_owned());
+        }
+        let wanted = words::slug(text);
+        let begins = |(_, words): &&(String, String)| words::slug(words).starts_with(&wanted);
+        if let [(step, _)] = self.steps.iter().filter(begins).collect::<Vec<_>>().as_slice() {
+            return Ok(step.clone());
+        }
+        let steps: Vec<_> =
+            self.steps.iter().map(|(step, text)| format!("{step} ({text})")).collect();
+        let steps = steps.join(", ");
+        let way_out = "without --step it counts by its --kind, and --new records any other";
+        let message = format!("--step {text:?} fits no planned step; they are {steps}; {way_out}");
+        Err(fail(Code::Usage, message))
+    }
+
+    /// The plan's question that a text means: its number, or an unambiguous beginning.
+    fn question(&self, text: &str) -> String {
+        let numbered = text.trim().parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        if let Some(question) = numbered.and_then(|n| self.questions.get(n)) {
+            return question.clone();
+        }
+        let wanted = words::slug(text);
+        let begins = |question: &&String| words::slug(question).starts_with(&wanted);
+        match self.questions.iter().filter(begins).collect::<Vec<_>>().as_slice() {
+            [question] => (*question).clone(),
+            _ => text.to_owned(),
+        }
     }
 
     /// The plan's own spelling of a metric, if it has one.
