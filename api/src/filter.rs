@@ -40,16 +40,16 @@ fn id<T: std::str::FromStr<Err: std::fmt::Display>>(
 
 /// A type, or every type that it is the beginning of: `rollout.stage` and `rollout.stage.`.
 fn types(wanted: &str) -> Vec<String> {
-    let begins = |name: &&str| {
-        let rest = name.strip_prefix(wanted);
-        rest.is_some_and(|rest| wanted.ends_with('.') || rest.starts_with('.'))
-    };
     let prefixed;
     let wanted = if wanted.starts_with("rollout.") {
         wanted
     } else {
         prefixed = format!("rollout.{wanted}");
         &prefixed
+    };
+    let begins = |name: &&str| {
+        let rest = name.strip_prefix(wanted);
+        rest.is_some_and(|rest| wanted.ends_with('.') || rest.starts_with('.'))
     };
     let mut types = vec![wanted.to_owned()];
     types.extend(TYPES.iter().map(|t| t.name).filter(begins).map(str::to_owned));
