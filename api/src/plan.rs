@@ -67,6 +67,14 @@ pub struct Plan {
     pub people: Vec<PersonLine>,
 }
 
+impl Plan {
+    /// Whether a text states nothing and asks for nothing: no value, not even a title, and no
+    /// blank. Such a file is no release plan.
+    pub fn is_empty(&self) -> bool {
+        !self.fields.iter().any(|f| matches!(f.kind, FieldKind::Value | FieldKind::Blank))
+    }
+}
+
 /// Reads a plan whose local dates are in [`TIME_ZONE`].
 pub fn read(text: &str) -> Plan {
     read_in(text, &TimeZone::get(TIME_ZONE).unwrap_or(TimeZone::UTC))

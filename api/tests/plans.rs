@@ -371,6 +371,22 @@ fn a_report_lists_blanks_and_people_with_their_lines() {
     assert_eq!(found, [(3, "email")]);
 }
 
+#[test]
+fn a_text_without_any_fact_is_no_plan() {
+    let rows = [
+        ("", true),
+        ("\n\n<!-- nothing -->\n", true),
+        ("Some words about the weather.\n", true),
+        ("# A\n", false),
+        ("- Number of users: [FILL_IN]\n", false),
+    ];
+    for (text, empty) in rows {
+        let plan = plan::read(text);
+        assert_eq!(plan.is_empty(), empty, "{text:?}");
+        assert_eq!(Lint::of(&plan, text).empty, empty, "{text:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -5,6 +5,7 @@
 //! id derives from the plan's bytes and that field, so that the same fact of the same bytes is the
 //! same event.
 
+mod criteria;
 mod decisions;
 mod measures;
 mod rollback;
@@ -165,7 +166,7 @@ pub(crate) fn facts<'f>(fields: &'f [PlanField], context: &ImportContext) -> Vec
     out.extend(measures::baseline(&tree));
     out.extend(decisions::checklist(&tree));
     out.extend(decisions::gates(&tree));
-    out.extend(decisions::criteria(&tree));
+    out.extend(criteria::criteria(&tree));
     out.extend(decisions::questions(&tree));
     out.extend(decisions::cleanup(&tree));
     out.extend(rollback::planned(&tree));

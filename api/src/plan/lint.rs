@@ -15,6 +15,8 @@ pub struct Lint {
     pub digest: Sha256Hex,
     pub reader_version: u64,
     pub title: Option<String>,
+    /// Whether it states nothing and asks for nothing; such a file is no plan.
+    pub empty: bool,
     /// Flags that the plan names.
     pub flags: Vec<String>,
     /// Keys of its stages, in its order.
@@ -65,6 +67,7 @@ impl Lint {
         Lint {
             digest: digest(text),
             reader_version: READER_VERSION,
+            empty: plan.is_empty(),
             title: value("title").map(|f| f.raw.clone()),
             flags: flags.map(|f| f.raw.clone()).collect(),
             stages: stages(&plan.fields),

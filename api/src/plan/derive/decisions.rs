@@ -1,18 +1,11 @@
-//! Checklists, gates, criteria and goals, questions, clean-up.
+//! Checklists, gates, questions, clean-up.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use schemas::{
     event::{
-        decision::{
-            ChecklistItemSet, Comparison, CriterionForm, CriterionScope, CriterionSet, Gate,
-            GateDecided, ItemState, Verdict,
-        },
+        decision::{ChecklistItemSet, Gate, GateDecided, ItemState, Verdict},
         outcome::{Assumption, CleanupPlanned, QuestionAnswered},
     },
-    id::Decimal,
-    values::{FieldKind, PlanField, PlanValue},
+    values::PlanValue,
 };
 
 use super::{
@@ -20,7 +13,7 @@ use super::{
     measures::{link, when},
     said,
 };
-use crate::{plan::labels::normal, words};
+use crate::plan::labels::normal;
 
 /// Ticked boxes. A tick is no decision.
 pub(super) fn checklist<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
@@ -100,122 +93,6 @@ fn verdict(raw: &str, conditions: bool) -> Option<Verdict> {
     }
 }
 
-/// Success criteria and the goals of KPIs. A metric that is named with nothing behind it is a
-/// criterion whose form nobody specified.
-pub(super) fn criteria<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
-    let mut out = Vec::new();
-    for (base, scope) in
-        [("rollout/criteria", CriterionScope::Stage), ("kpis", CriterionScope::Checkpoint)]
-    {
-        for field in tree.under(base) {
-            let named = field.kind == FieldKind::Blank
-                && field.label.is_some()
-                && scope == CriterionScope::Stage
-                && is_own_name(field);
-            if field.kind == FieldKind::Value || named {
-                out.extend(criterion(field, scope, named));
-            }
-        }
-    }
-    out
-}
-
-/// Whether a blank's label is the plan's own name of a metric, not the template's question.
-fn is_own_name(field: &PlanField) -> bool {
-    field.label.as_ref().is_some_and(|label| crate::plan::labels::find(label).is_none())
-}
-
-fn criterion(field: &PlanField, scope: CriterionScope, named: bool) -> Option<Fact<'_>> {
-    let label = field
-        .label
-        .clone()
-        .filter(|l| crate::plan::labels::find(l).is_none() || scope == CriterionScope::Checkpoint);
-    let text = if named { label.clone().unwrap_or_default() } else { answer(field) };
-    let shape = if named { Shape::unspecified() } else { Shape::of(&text) };
-    let name = match (&label, scope) {
-        (Some(label), CriterionScope::Checkpoint) => label.clone(),
-        _ => text.clone(),
-    };
-    let slug = words::slug(&normal(&name));
-    let criterion = if slug.is_empty() { field.path.replace('/', "-") } else { slug };
-    Fact::new(field.path.clone(), vec![field], move |said| {
-        said!(
-            said,
-            CriterionSet {
-                criterion,
-                text,
-                form: shape.form,
-                scope,
-                stage: None,
-                checkpoint: None,
-                metric: label,
-                comparison: shape.comparison,
-                threshold: shape.threshold,
-                unit: shape.unit,
-                baseline: None,
-                window: None,
-            }
-        )
-    })
-}
-
-struct Shape {
-    form: CriterionForm,
-    comparison: Option<Comparison>,
-    threshold: Option<Decimal>,
-    unit: Option<String>,
-}
-
-impl Shape {
-    fn unspecified() -> Shape {
-        Shape { form: CriterionForm::Unspecified, comparison: None, threshold: None, unit: None }
-    }
-
-    /// `error rate < 5 %`, `below 5 calls`; several numbers are left in words.
-    fn of(text: &str) -> Shape {
-        static THRESHOLD: LazyLock<Regex> = LazyLock::new(|| {
-            Regex::new(
-                r"(?i)(<=|>=|≤|≥|<|>|\bless than\b|\bfewer than\b|\bmore than\b|\bgreater than\b|\bbelow\b|\bunder\b|\babove\b|\bover\b|\bat least\b|\bat most\b)\s*~?([0-9][0-9,]*(?:\.[0-9]+)?)\s*(%|ms|seconds?|s\b|calls?|errors?|submissions?|users?)?",
-            )
-            .expect("the pattern is valid: a test uses it")
-        });
-        let words = text.replace("&gt;", ">").replace("&lt;", "<").replace("&#916;", "Δ");
-        let lower = normal(&words);
-        let has = |any: &[&str]| any.iter().any(|word| lower.contains(word));
-        let change =
-            words.contains('Δ') || has(&["increase", "decrease", "doesn't change", "reduce"]);
-        let found: Vec<_> = THRESHOLD.captures_iter(&words).collect();
-        let one = if found.len() == 1 { found.first() } else { None };
-        let form = match one {
-            _ if change => CriterionForm::Change,
-            Some(_) => CriterionForm::Threshold,
-            None if has(&["baseline"]) => CriterionForm::BaselineRange,
-            None if has(&["present", "show up", "appear", "are populating"]) => {
-                CriterionForm::Presence
-            }
-            None => CriterionForm::Qualitative,
-        };
-        let group =
-            |n: usize| one.and_then(|found| found.get(n)).map(|m| m.as_str().to_lowercase());
-        Shape {
-            form,
-            comparison: group(1).and_then(|sign| comparison(&sign)),
-            threshold: group(2).and_then(|number| number.replace(',', "").parse().ok()),
-            unit: group(3),
-        }
-    }
-}
-
-fn comparison(sign: &str) -> Option<Comparison> {
-    match sign {
-        "<" | "less than" | "fewer than" | "below" | "under" => Some(Comparison::Lt),
-        ">" | "more than" | "greater than" | "above" | "over" => Some(Comparison::Gt),
-        "<=" | "≤" | "at most" => Some(Comparison::Le),
-        ">=" | "≥" | "at least" => Some(Comparison::Ge),
-        _ => None,
-    }
-}
-
 /// Answered post-launch questions.
 pub(super) fn questions<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
     let mut out = Vec::new();
@@ -280,28 +157,6 @@ mod tests {
         ];
         for (raw, expected) in rows {
             assert_eq!(verdict(raw, false), expected, "{raw}");
-        }
-    }
-
-    #[test]
-    fn a_criterion_is_a_threshold_only_with_one_number() {
-        let rows: &[(&str, CriterionForm, Option<Comparison>, Option<&str>)] = &[
-            ("error rate below 5%", CriterionForm::Threshold, Some(Comparison::Lt), Some("5")),
-            ("Submissions &#916; >0%", CriterionForm::Change, Some(Comparison::Gt), Some("0")),
-            ("stays in baseline ranges", CriterionForm::BaselineRange, None, None),
-            (
-                "averaging 1 s with peaks below 2 s",
-                CriterionForm::Threshold,
-                Some(Comparison::Lt),
-                Some("2"),
-            ),
-            ("no complaints", CriterionForm::Qualitative, None, None),
-        ];
-        for (text, form, comparison, threshold) in rows {
-            let shape = Shape::of(text);
-            assert_eq!(shape.form, *form, "{text}");
-            assert_eq!(shape.comparison, *comparison, "{text}");
-            assert_eq!(shape.threshold.as_ref().map(Decimal::as_str), *threshold, "{text}");
         }
     }
 }

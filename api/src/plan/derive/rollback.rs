@@ -1,5 +1,8 @@
 //! The rollback plan: one event for each of its lists, with the kind of each step by its words.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
 use schemas::event::{
     measurement::Severity,
     rollback::{PlannedStep, RollbackPlanned, StepKind},
@@ -74,22 +77,14 @@ fn kind(text: &str) -> StepKind {
     let words = normal(text);
     let has = |any: &[&str]| any.iter().any(|word| words.contains(word));
     let flag = has(&["toggle", "flag", "flipper", "feature"]);
-    let off = has(&[
-        "turn off",
-        "turned off",
-        "turning off",
-        "disable",
-        "disabling",
-        "switch off",
-        "toggle off",
-    ]);
+    let off = is_off(&words);
     if has(&["re-enable", "reenable", "turn back on", "re-enabling"]) {
         StepKind::FlagReenabled
     } else if has(&["reduction", "reduce", "lower"]) && !has(&["no reduction"]) {
         StepKind::FlagReduced
     } else if off && has(&["contact", "ask ", "request", "flag to the"]) {
         StepKind::FlagOffRequested
-    } else if off && flag {
+    } else if off && (flag || names_a_flag(text) || !is_no_flag(&words)) {
         StepKind::FlagOff
     } else if has(&["thread", "follow up", "follow-up"]) {
         StepKind::ThreadUpdated
@@ -104,6 +99,30 @@ fn kind(text: &str) -> StepKind {
     } else {
         StepKind::Other
     }
+}
+
+/// `turn the toggle off`, `switches it off`, `disabled`.
+fn is_off(words: &str) -> bool {
+    static OFF: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(
+            r"\b(?:disabl(?:e|es|ed|ing)|(?:turn|switch|toggle|flip)(?:s|es|ed|d|ing)? (?:[^.;,]{0,80} )?off)\b",
+        )
+        .expect("the pattern is valid: a test uses it")
+    });
+    OFF.is_match(words)
+}
+
+/// Whether words name something that is turned off beside a flag.
+fn is_no_flag(words: &str) -> bool {
+    ["alert", "monitor", "notif", "mail", "job", "cron", "server", "account", "banner"]
+        .iter()
+        .any(|word| words.contains(word))
+}
+
+/// Whether a step names what is turned off by its key: `turn claim_status_v2 off`.
+fn names_a_flag(text: &str) -> bool {
+    text.split(|c: char| c.is_whitespace() || "`*,.;:()\"".contains(c))
+        .any(|word| word.contains('_') && word.chars().any(char::is_alphanumeric))
 }
 
 #[cfg(test)]
@@ -127,6 +146,13 @@ mod tests {
     fn steps_are_known_by_their_words() {
         let rows: &[(&str, StepKind)] = &[
             ("Turn off the feature toggle `a_b`", StepKind::FlagOff),
+            ("Turn the toggle off", StepKind::FlagOff),
+            ("Switch `a_b` off for everyone", StepKind::FlagOff),
+            ("The developer on duty turns the flag off", StepKind::FlagOff),
+            ("The lead disables the toggle", StepKind::FlagOff),
+            ("Disable a_b", StepKind::FlagOff),
+            ("Turn the new search off", StepKind::FlagOff),
+            ("Switch the nightly job off", StepKind::Other),
             ("Contact the engineers to disable the toggle", StepKind::FlagOffRequested),
             ("Alert the team in the channel that the rollback began", StepKind::TeamAlerted),
             ("Create a ticket to document:", StepKind::TicketCreated),
