@@ -275,7 +275,11 @@ pub struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     /// Reads the envelope of a stored payload.
     pub fn read(payload: &'a [u8]) -> Result<Envelope<'a>, serde_json::Error> {
-        serde_json::from_slice(payload)
+        // Checking once that all of it is UTF-8 is cheaper than checking each string.
+        match std::str::from_utf8(payload) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(payload),
+        }
     }
 
     /// The event, if this binary knows its type.
