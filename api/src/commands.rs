@@ -80,6 +80,7 @@ fn init(context: &Context, origin: Option<&str>) -> anyhow::Result<()> {
 
 /// The only entry that may be earlier than the one before it.
 fn clock_step(context: &Context, reason: &str) -> anyhow::Result<()> {
+    crate::intake::check_words("--reason", reason)?;
     let home = context.alone()?;
     let mut engine = Engine::open_after_step(&home)?;
     let (from, to) = (engine.writer.head().recorded_at_us, engine.clock.now_us()?);

@@ -73,6 +73,7 @@ fn checked_origin(origin: &str) -> anyhow::Result<String> {
     let good = (1..=255).contains(&origin.len())
         && !origin.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
     if good {
+        intake::check_words("--origin", origin)?;
         return Ok(origin.to_owned());
     }
     Err(fail(Code::Usage, "--origin wants 1 to 255 characters without spaces and `+`"))
@@ -95,11 +96,11 @@ impl Engine {
         clock: impl FnOnce(u64) -> Result<Clock, crate::clock::ClockError>,
     ) -> anyhow::Result<Engine> {
         let segments = SegmentLog::open(home.log())?;
-        let torn = segments.torn_tail().cloned();
+        let (torn, ids) = (segments.torn_tail().cloned(), segments.index_dir());
         let log: Arc<dyn Log> = Arc::new(segments);
         check_home(home, &*log)?;
         let clock = clock(log.head().recorded_at_us)?;
-        let writer = Writer::open(log.clone(), Index::in_dir(home.log().join("ids")))?;
+        let writer = Writer::open(log.clone(), Index::in_dir(ids))?;
         let torn_bytes = torn.as_ref().map_or(0, |torn| torn.bytes);
         let mut engine = Engine { log, writer, clock, torn_bytes };
         if let Some(torn) = torn {

@@ -56,12 +56,19 @@ fn types(wanted: &str) -> Vec<String> {
     types
 }
 
-/// One row of a list: seq, time, rollout, type, actor, basis.
+/// What [`cells`] holds.
+pub const COLUMNS: [&str; 9] =
+    ["seq", "time", "recorded_at", "rollout", "type", "actor", "basis", "authid", "hash"];
+
+/// One row of a list: who is said to have acted beside who was seen submitting.
 pub fn cells(entry: &Entry) -> Vec<String> {
     let seq = entry.seq().to_string();
     let none = || "-".to_owned();
     let Some(envelope) = entry.payload().and_then(|p| Envelope::read(p).ok()) else {
-        return vec![seq, none(), none(), "(erased)".to_owned(), none(), none()];
+        let erased = "(erased)".to_owned();
+        let recorded = moment::shown_us(entry.recorded_at_us());
+        let hash = entry.hash().to_string();
+        return vec![seq, none(), recorded, none(), erased, none(), none(), none(), hash];
     };
     let data: Value = serde_json::from_str(envelope.data.get()).unwrap_or_default();
     let text = |pointer: &str| data.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
@@ -71,7 +78,17 @@ pub fn cells(entry: &Entry) -> Vec<String> {
     };
     let subject = envelope.subject.map_or_else(none, |s| s.to_string());
     let time = envelope.time.map_or_else(none, |t| moment::shown(t.micros()));
-    vec![seq, time, subject, envelope.type_name.into_owned(), actor, text("/basis").to_owned()]
+    vec![
+        seq,
+        time,
+        moment::shown_us(entry.recorded_at_us()),
+        subject,
+        envelope.type_name.into_owned(),
+        actor,
+        text("/basis").to_owned(),
+        envelope.authid.unwrap_or_else(none),
+        entry.hash().to_string(),
+    ]
 }
 
 #[cfg(test)]

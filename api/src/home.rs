@@ -38,6 +38,8 @@ pub struct Serving {
     /// Sent as a bearer token by commands that can read this file.
     pub token: String,
     pub pid: u32,
+    /// The log's directory as the system numbers it: a copy of this file lies elsewhere.
+    pub place: String,
 }
 
 impl Home {
@@ -90,6 +92,10 @@ impl Home {
     /// The key that pseudonyms are made with.
     pub fn pseudonym_key(&self) -> anyhow::Result<PseudonymKey> {
         let path = self.key_path();
+        if fs::metadata(&path).is_ok_and(|key| key.mode() & 0o077 != 0) {
+            let shown = path.display();
+            crate::output::say(&format!("note: others can read {shown}; `chmod 600 {shown}`"))?;
+        }
         PseudonymKey::load(&path).with_context(|| {
             format!(
                 "cannot read the key of pseudonyms, {}; put it back from a backup",
@@ -102,6 +108,12 @@ impl Home {
     pub fn serving(&self) -> Option<Serving> {
         let text = fs::read(self.serve_json()).ok()?;
         serde_json::from_slice(&text).ok()
+    }
+
+    /// The log's directory as the system numbers it.
+    pub fn place(&self) -> io::Result<String> {
+        let log = fs::metadata(self.log())?;
+        Ok(format!("{}:{}", log.dev(), log.ino()))
     }
 
     /// Says where the server listens, readable by this account alone.
@@ -179,8 +191,13 @@ impl NewHome {
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use io::Write as _;
     let beside = path.with_extension("tmp");
+    // Made anew, so that nobody's link decides where the token is written.
+    match fs::remove_file(&beside) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
     let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(beside, path)

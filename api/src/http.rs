@@ -17,9 +17,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::problem::{Asked, Problem};
+use self::problem::{Asked, Named, Problem};
 use crate::{answers::AsOf, facts::Facts, ingest::Intake, moment, remote::VIA_HEADER};
 
 /// Names the state that an answer was computed at: `SEQ:HASH`.
@@ -30,6 +31,8 @@ const AS_OF_HEADER: HeaderName = HeaderName::from_static("ledger-as-of");
 pub struct App {
     pub facts: Arc<Facts>,
     pub intake: Intake,
+    /// Whether the whole log was verified since the start.
+    pub verified: watch::Receiver<bool>,
     /// Shown by commands that can read `serve.json`.
     pub token: Arc<str>,
 }
@@ -76,8 +79,10 @@ fn panicked(cause: Box<dyn Any + Send>) -> Response {
 /// A page of another site could have its name resolve to this machine and read everything here
 /// through a visitor's browser. So only this machine's own names are answered to.
 async fn local_names_only(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    if host.is_none_or(is_local) {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let all_local = hosts.all(|host| host.to_str().is_ok_and(is_local));
+    let asked = request.uri().authority().is_none_or(|authority| is_local(authority.as_str()));
+    if all_local && asked {
         return next.run(request).await;
     }
     let detail = "this server answers to names of this machine only";

@@ -14,7 +14,7 @@ use schemas::{
 use serde_json::Value;
 
 use crate::{
-    exit::{Code, Failure},
+    exit::{Code, Failure, fail},
     guard,
 };
 
@@ -149,6 +149,14 @@ pub fn own_draft(index: usize, event: &Value, submitter: &Submitter) -> Result<D
         pointer: String::new(),
         why: Why::TooLarge(e.to_string()),
     })
+}
+
+/// Refuses words for the ledger's own entries, which can never be redacted, when they hold personal
+/// data.
+pub fn check_words(option: &str, text: &str) -> anyhow::Result<()> {
+    let Some(finding) = guard::scan(text).into_iter().next() else { return Ok(()) };
+    let rule = finding.rule;
+    Err(fail(Code::Policy, format!("{option} holds what looks like personal data (rule {rule})")))
 }
 
 /// 128 random bits: the digest of an erased payload then confirms no guess of what it was.

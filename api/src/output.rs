@@ -84,7 +84,10 @@ pub fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
 
 /// Text without control characters, which could move a terminal's cursor over other output.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    // Marks that turn the reading direction could make one text look like another.
+    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let hidden = |c: char| (c.is_control() && c != '\n') || turns(c);
+    text.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Prints one object: as JSON when asked for, else the text for people.
@@ -122,6 +125,12 @@ pub fn print_bytes(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
+/// Names the state that a table was computed at.
+pub fn computed_at(seq: Option<u64>, hash: &str) -> io::Result<()> {
+    let seq = seq.map_or_else(|| "none".to_owned(), |seq| seq.to_string());
+    say(&format!("computed at entry {seq} {hash}"))
+}
+
 /// Says something that is not data.
 pub fn say(line: &str) -> io::Result<()> {
     writeln!(io::stderr().lock(), "{}", printable(line))
@@ -139,7 +148,7 @@ fn print_csv(columns: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(io::stdout().lock());
     csv.write_record(columns)?;
     for row in rows {
-        csv.write_record(row.iter().map(|cell| harmless(cell)))?;
+        csv.write_record(row.iter().map(|cell| harmless(&printable(cell))))?;
     }
     csv.flush()
 }

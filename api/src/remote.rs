@@ -1,14 +1,16 @@
 //! A running server of this directory, asked instead of opening the log twice.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::Sha256;
 
 use crate::{
-    exit::{Code, Failure},
-    home::{Home, Serving},
+    exit::{Code, Failure, fail},
+    home::{Home, Serving, hex, random_hex},
 };
 
 /// How long a command waits for the server's answer.
@@ -61,15 +63,34 @@ impl Remote {
             .proxy(None)
             .build();
         let remote = Remote { serving, agent: config.into() };
-        if remote.agent.get(format!("{}/healthz", remote.serving.url)).call().is_ok() {
-            return Ok(Some(remote));
+        if remote.proves_itself() {
+            if remote.serving.place == home.place()? {
+                return Ok(Some(remote));
+            }
+            let what =
+                "this directory is a copy of one that a server holds, and copies are read-only";
+            return Err(fail(Code::Conflict, format!("{what}; write to {}", remote.serving.url)));
         }
         let pid = remote.serving.pid;
+        if !Path::new("/proc").join(pid.to_string()).exists() {
+            home.withdraw();
+        }
         crate::output::say(&format!(
             "note: serve.json is left over from process {pid}, which does not answer; going on \
              without it"
         ))?;
         Ok(None)
+    }
+
+    /// Whether whoever answers there knows the token. It is not told to anyone who does not: the
+    /// port may be another program's by now.
+    fn proves_itself(&self) -> bool {
+        let nonce = random_hex::<16>();
+        let url = format!("{}/healthz?nonce={nonce}", self.serving.url);
+        let Ok(mut response) = self.agent.get(&url).call() else { return false };
+        let body: Value = response.body_mut().read_json().unwrap_or_default();
+        let proof = body.get("proof").and_then(Value::as_str);
+        proof == Some(prove(&self.serving.token, &nonce).as_str())
     }
 
     /// Has the server record events, all or none.
@@ -94,6 +115,13 @@ impl Remote {
         let index = body.get("index").and_then(Value::as_u64).and_then(|i| usize::try_from(i).ok());
         Err(Failure { code: code_of(status, &body), index, message: detail.to_owned() }.into())
     }
+}
+
+/// Shows that one knows the token without saying it: HMAC-SHA-256 of the nonce.
+pub fn prove(token: &str, nonce: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).expect("any length is a key");
+    mac.update(nonce.as_bytes());
+    hex(&mac.finalize().into_bytes())
 }
 
 /// The exit code that a problem document stands for.

@@ -8,14 +8,17 @@ use std::{
     io::{IsTerminal as _, Write as _},
     net::{SocketAddr, ToSocketAddrs as _},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
 use anyhow::Context as _;
+use ledger::{Log, LogError, Report, VerifyOptions};
 use serde_json::json;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::{oneshot, watch},
     task::spawn_blocking,
 };
 use tokio_util::sync::CancellationToken;
@@ -60,13 +63,20 @@ pub async fn serve(
     let opening = home.clone();
     let engine = spawn_blocking(move || open(&opening)).await??;
     let log = engine.log.clone();
+    let verifying = log.clone();
     let (intake, mut writer) = ingest::start(engine)?;
     let (opening, heads) = (home.clone(), intake.heads());
     let (facts, mut views) = spawn_blocking(move || Facts::start(log, &opening, heads)).await??;
     let token: Arc<str> = random_hex::<32>().into();
-    let app = App { facts: facts.clone(), intake: intake.clone(), token: token.clone() };
+    let (verified, mut damaged) = verify_aside(verifying)?;
+    let app = App { facts: facts.clone(), intake: intake.clone(), verified, token: token.clone() };
     let url = format!("http://{}", listener.local_addr()?);
-    let serving = Serving { url: url.clone(), token: token.to_string(), pid: std::process::id() };
+    let serving = Serving {
+        url: url.clone(),
+        token: token.to_string(),
+        pid: std::process::id(),
+        place: home.place()?,
+    };
     home.announce(&serving).context("cannot write serve.json")?;
 
     let stop = stopping.clone();
@@ -83,6 +93,7 @@ pub async fn serve(
             tracing::warn!("requests that were still open are cut off");
             Ok(())
         }
+        Ok(damage) = &mut damaged => Err(damage),
         // Start again is the one way to recover: what is stored decides.
         _ = &mut writer.ended => Err(anyhow::anyhow!("recording stopped")),
         _ = views.ended.recv() => Err(anyhow::anyhow!("the views stopped")),
@@ -94,6 +105,28 @@ pub async fn serve(
     let (recorded, folded) = spawn_blocking(move || (writer.join(), views.join())).await?;
     // The first cause is the one that says something.
     recorded.and(folded).and(result)
+}
+
+/// Verifies the whole log beside the service: opening has checked what is new since the last clean
+/// stop, and what is older may have been changed meanwhile. `readyz` waits for it.
+fn verify_aside(
+    log: Arc<dyn Log>,
+) -> std::io::Result<(watch::Receiver<bool>, oneshot::Receiver<anyhow::Error>)> {
+    let (done, verified) = watch::channel(false);
+    let (tell, damaged) = oneshot::channel();
+    thread::Builder::new().name("verify".to_owned()).spawn(move || {
+        let found = ledger::verify(&*log, &VerifyOptions::default());
+        let error = match found {
+            Ok(Report { first_bad: None, .. }) => {
+                done.send_replace(true);
+                return;
+            }
+            Ok(Report { first_bad: Some(damage), .. }) => LogError::from(damage),
+            Err(e) => e,
+        };
+        let _ = tell.send(anyhow::Error::from(error));
+    })?;
+    Ok((verified, damaged))
 }
 
 /// Opens the log for a server and records that a writer took it over.

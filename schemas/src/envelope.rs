@@ -246,7 +246,8 @@ fn closest(name: &str) -> &'static str {
     let common = |a: &str, b: &str| {
         a.split(['.', '_']).filter(|word| b.split(['.', '_']).any(|w| w == *word)).count()
     };
-    let best = crate::event::TYPES.iter().max_by_key(|t| common(name, t.name));
+    let open = crate::event::TYPES.iter().filter(|t| t.door == Door::Open);
+    let best = open.max_by_key(|t| common(name, t.name));
     best.map_or("rollout.note.added.v1", |t| t.name)
 }
 

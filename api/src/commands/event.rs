@@ -19,7 +19,7 @@ use crate::{
     exit::{Code, Failure, fail},
     filter,
     home::random_hex,
-    intake::{BODY_SIZE_MAX, Submitter, own_draft},
+    intake::{BODY_SIZE_MAX, Submitter, check_words, own_draft},
     json::{set, text},
     moment,
     output::{self, Rows},
@@ -35,6 +35,9 @@ pub(super) fn run(context: &Context, command: Event) -> anyhow::Result<()> {
         Event::Redact { seq, reason, approver } => redact(context, seq, &reason, &approver),
     }
 }
+
+/// Bytes that the intake adds to an event, at most.
+const LINE_ROOM: usize = 512;
 
 /// An event of the input and the line that it stands in.
 type Line = (usize, Value);
@@ -61,7 +64,9 @@ fn append(context: &Context, file: &Path) -> anyhow::Result<()> {
     let mut appender = context.appender()?;
     let result = match canonical::parse(&first) {
         // One whole object on the first line: NDJSON, of which one event is the shortest.
-        Ok(Value::Object(event)) => lines(context, &mut appender, (1, Value::Object(event)), input),
+        Ok(Value::Object(event)) => {
+            lines(context, &mut appender, ((1, Value::Object(event)), first.len()), input)
+        }
         Ok(Value::Array(events)) if rest_is_empty(&mut input)? => {
             all_or_none(context, &mut appender, &events)
         }
@@ -105,12 +110,12 @@ fn all_or_none(context: &Context, appender: &mut Appender, events: &[Value]) -> 
 fn lines(
     context: &Context,
     appender: &mut Appender,
-    first: Line,
+    (first, first_len): (Line, usize),
     mut input: Box<dyn BufRead>,
 ) -> anyhow::Result<()> {
     let mut receipts = Vec::new();
     let mut batch = vec![first];
-    let mut size = 0;
+    let mut size = first_len + LINE_ROOM;
     let mut text = Vec::new();
     let mut number = 1;
     let stopped = loop {
@@ -123,7 +128,7 @@ fn lines(
             continue;
         }
         // The canonical event may be longer than its line by what the intake adds.
-        let room = text.len() + 512;
+        let room = text.len() + LINE_ROOM;
         if batch.len() == BATCH_LEN_MAX || size + room > BATCH_SIZE_MAX {
             if let Err(e) = flush(context, appender, &mut batch, &mut receipts) {
                 break Some(e);
@@ -217,7 +222,7 @@ fn list(context: &Context, asked: &EventFilter) -> anyhow::Result<()> {
     let everything = wanted == Filter::default();
     let limit = if asked.all { usize::MAX } else { asked.limit };
     let streamed = context.format == output::Format::Jsonl;
-    let mut rows = Rows::new(&["seq", "time", "rollout", "type", "actor", "basis"]);
+    let mut rows = Rows::new(&filter::COLUMNS);
     let mut count = 0;
     let mut more = false;
     history.each(asked.after.map_or(0, |after| after + 1), |entry| {
@@ -243,6 +248,8 @@ fn list(context: &Context, asked: &EventFilter) -> anyhow::Result<()> {
     if !streamed {
         rows.print(context.format, "no event fits")?;
     }
+    let (seq, hash) = history.as_of();
+    output::computed_at(seq, &hash)?;
     if more {
         output::say(&format!("more than {limit} events fit; --all shows every one"))?;
     }
@@ -260,6 +267,8 @@ fn get(context: &Context, seq: u64) -> anyhow::Result<()> {
 
 /// Records the redaction and erases the payload.
 fn redact(context: &Context, seq: u64, reason: &str, approvers: &[String]) -> anyhow::Result<()> {
+    check_words("--reason", reason)?;
+    approvers.iter().try_for_each(|approver| check_words("--approver", approver))?;
     let mut engine = context.engine()?;
     let entry = crate::history::History::of(engine.log.clone()).entry(seq)?;
     let Some(payload) = entry.payload() else {

@@ -85,8 +85,9 @@ fn list(context: &Context) -> anyhow::Result<()> {
         ];
         rows.push(cells, &summary);
     }
-    Ok(rows
-        .print(context.format, "no rollout yet; `rollout-ledger plan import FILE.md` makes one")?)
+    rows.print(context.format, "no rollout yet; `rollout-ledger plan import FILE.md` makes one")?;
+    let (seq, hash) = history.as_of();
+    Ok(output::computed_at(seq, &hash)?)
 }
 
 fn show(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<()> {
@@ -94,7 +95,13 @@ fn show(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<
     let page = answers::page(&look.id, look.view.fold(&look.events), &look.view);
     let text = || {
         let seq = look.as_of.seq.unwrap_or_default();
-        format!("{}\n\ncomputed at entry {seq} {}", show::text(&page), look.as_of.hash)
+        let by = |what: &str, at: Option<i64>| {
+            at.map_or_else(String::new, |at| format!("\n{what} {}", moment::shown(at)))
+        };
+        let happened = by("by what had happened by", look.view.as_of_us);
+        let known = by("by what was known at", look.view.known_at_us);
+        let text = output::printable(&show::text(&page));
+        format!("{text}\n\ncomputed at entry {seq} {}{happened}{known}", look.as_of.hash)
     };
     let answer = Answer { data: &page, as_of: look.as_of.clone() };
     output::object(context.format, &answer, text)
@@ -102,7 +109,7 @@ fn show(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<
 
 fn timeline(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<()> {
     let look = look(context, id, moment)?;
-    let mut rows = Rows::new(&["time", "seq", "what", "actor", "basis", "marks"]);
+    let mut rows = Rows::new(&["time", "seq", "what", "actor", "basis", "marks", "authid"]);
     for row in timeline::timeline(&look.events, look.view.as_of_us, look.view.known_at_us) {
         let time = row.time.map_or_else(|| "unknown".to_owned(), |at| moment::shown(at.0));
         let marks: Vec<_> = row.marks.iter().map(Mark::words).collect();
@@ -113,10 +120,12 @@ fn timeline(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Res
             row.actor.clone().unwrap_or_else(|| "-".to_owned()),
             row.basis.map_or_else(|| "-".to_owned(), |basis| basis.to_string()),
             marks.join(", "),
+            row.authid.clone().unwrap_or_else(|| output::ABSENT.to_owned()),
         ];
         rows.push(cells, &row);
     }
-    Ok(rows.print(context.format, "nothing had happened by then")?)
+    rows.print(context.format, "nothing had happened by then")?;
+    Ok(output::computed_at(look.as_of.seq, &look.as_of.hash)?)
 }
 
 fn deviations(
@@ -142,7 +151,8 @@ fn deviations(
         rows.push(cells, &verdict);
     }
     rows.print(context.format, "no rule has that verdict")?;
-    Ok(output::say(&format!("{kept} kept, {broken} broken, {undecided} undecided"))?)
+    output::say(&format!("{kept} kept, {broken} broken, {undecided} undecided"))?;
+    Ok(output::computed_at(look.as_of.seq, &look.as_of.hash)?)
 }
 
 pub(super) fn report(
@@ -172,6 +182,7 @@ pub(super) fn report(
             let markdown = retrospective::report_markdown(&report);
             let seq = look.as_of.seq.unwrap_or_default();
             let hash = look.as_of.hash;
+            let markdown = output::printable(&markdown);
             output::print(&format!("{markdown}\n<!-- computed at entry {seq} {hash} -->"))?;
         }
     }

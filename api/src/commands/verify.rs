@@ -28,8 +28,8 @@ pub(super) fn run(
     if report.is_good() {
         return Ok(());
     }
-    let damage = report.first_bad.as_ref().map(ToString::to_string).unwrap_or_default();
-    Err(fail(Code::Tampered, format!("this ledger does not verify: {damage}")))
+    let seq = report.first_bad.as_ref().map_or(0, |damage| damage.seq.0);
+    Err(fail(Code::Tampered, format!("this ledger does not verify, from entry {seq} on")))
 }
 
 /// `SEQ:HASH`, as `verify` prints it.

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     body::{Body, Bytes},
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{App, Asked, Problem, as_of_headers, body, local_command};
+use super::{App, Asked, Named, Problem, as_of_headers, body, local_command};
 use crate::{
     commands::shown,
     config::EventFilter,
@@ -226,10 +226,7 @@ fn checksum(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |sum, b| (sum ^ u32::from(b)).wrapping_mul(0x0100_0193))
 }
 
-pub(super) async fn show(
-    State(app): State<App>,
-    Path(seq): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn show(State(app): State<App>, Named(seq): Named) -> Result<Response, Problem> {
     let seq = seq.parse::<u64>().map_err(|_| Problem::invalid("a seq is a whole number"))?;
     let (entry, as_of) = app.facts.ask(move |facts| facts.event(seq)).await?;
     let mut body = shown(&entry);

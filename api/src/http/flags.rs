@@ -2,12 +2,12 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 
-use super::{App, Asked, Problem, as_of_headers, moment_of};
+use super::{App, Asked, Named, Problem, as_of_headers, moment_of};
 use crate::{answers::Answer, flags};
 
 /// `?at=&environment=&source=`.
@@ -21,7 +21,7 @@ pub(super) struct Wanted {
 
 pub(super) async fn history(
     State(app): State<App>,
-    Path(key): Path<String>,
+    Named(key): Named,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Response, Problem> {
     let at = moment_of("at", wanted.at.as_ref())?;

@@ -1,12 +1,31 @@
 //! `/healthz`: the process answers. `/readyz`: it can record, and its answers are up to date.
 
 use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{App, Problem};
+use super::{App, Asked, Problem};
+use crate::remote::prove;
 
-pub(super) async fn alive() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+/// `?nonce=`: the server of this directory proves itself to a command that has the token too.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Challenge {
+    nonce: Option<String>,
+}
+
+/// Longest nonce, in bytes.
+const NONCE_LEN_MAX: usize = 128;
+
+pub(super) async fn alive(
+    State(app): State<App>,
+    Asked(challenge): Asked<Challenge>,
+) -> Json<Value> {
+    let nonce = challenge.nonce.filter(|nonce| nonce.len() <= NONCE_LEN_MAX);
+    match nonce {
+        Some(nonce) => Json(json!({ "status": "ok", "proof": prove(&app.token, &nonce) })),
+        None => Json(json!({ "status": "ok" })),
+    }
 }
 
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
@@ -15,6 +34,10 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem
     if !app.intake.is_open() {
         let detail = "recording has stopped; the server's log says why";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_recording", detail));
+    }
+    if !*app.verified.borrow() {
+        let detail = "the log is still being verified";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "verifying", detail));
     }
     if lag > 0 {
         let detail = format!("the views are {lag} entries behind the log");

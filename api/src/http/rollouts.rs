@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
@@ -11,7 +11,7 @@ use schemas::RolloutId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{App, Asked, Problem, as_of_headers, moment_of};
+use super::{App, Asked, Named, Problem, as_of_headers, moment_of};
 use crate::{
     answers::{self, Answer, AsOf, View},
     clock,
@@ -64,7 +64,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Response, Problem> {
 
 pub(super) async fn show(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Asked(moments): Asked<Moments>,
 ) -> Result<Response, Problem> {
     let page =
@@ -75,7 +75,7 @@ pub(super) async fn show(
 
 pub(super) async fn stages(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Asked(moments): Asked<Moments>,
 ) -> Result<Response, Problem> {
     let stages = |look: &Look, view: &View| json!(view.fold(&look.events).stages);
@@ -85,7 +85,7 @@ pub(super) async fn stages(
 
 pub(super) async fn checkpoints(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Asked(moments): Asked<Moments>,
 ) -> Result<Response, Problem> {
     let lines = |look: &Look, view: &View| {
@@ -101,7 +101,7 @@ pub(super) async fn checkpoints(
 
 pub(super) async fn timeline(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Asked(moments): Asked<Moments>,
 ) -> Result<Response, Problem> {
     let rows = |look: &Look, view: &View| {
@@ -113,7 +113,7 @@ pub(super) async fn timeline(
 
 pub(super) async fn deviations(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Asked(moments): Asked<Moments>,
 ) -> Result<Response, Problem> {
     let verdicts = |look: &Look, view: &View| {
@@ -126,7 +126,7 @@ pub(super) async fn deviations(
 
 pub(super) async fn report(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Named(id): Named,
     Asked(moments): Asked<Moments>,
 ) -> Result<Response, Problem> {
     let report = |look: &Look, view: &View| {
