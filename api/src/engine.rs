@@ -159,7 +159,7 @@ pub fn conflict(index: usize, seq: Option<Seq>) -> anyhow::Error {
         |seq| format!("entry {seq}"),
     );
     let message = format!(
-        "its source and id belong to {with}, which says something else; nothing was recorded; \
+        "its source and id belong to {with}, which says something else; it was not recorded; \
          give the event an id of its own, or `correct` the entry"
     );
     Failure::of_event(index, Code::Conflict, message).into()

@@ -15,7 +15,7 @@ use projector::{
     flag_state::FlagChangedRecorded,
     index::Order,
     recorded::{Recorded, resolve},
-    views::{At, Filter, Found, RolloutRow, Views, ViewsError},
+    views::{At, Difference, Filter, Found, RolloutRow, Views, ViewsError},
 };
 use schemas::{FlagKey, RolloutId};
 use tokio::{
@@ -139,6 +139,18 @@ impl Facts {
         Ok((entries, page.next.is_some(), as_of))
     }
 
+    /// What a rebuild would change, in words, and how many entries the views have read.
+    pub fn diff(&self) -> anyhow::Result<(Vec<String>, u64)> {
+        let differences = self.views.diff(&*self.log, threads()).map_err(views_failed)?;
+        Ok((differences.iter().map(difference).collect(), self.next()))
+    }
+
+    /// Makes the views again; how many entries they have read.
+    pub fn rebuild(&self) -> anyhow::Result<u64> {
+        self.views.rebuild(&*self.log, self.log.head(), threads()).map_err(views_failed)?;
+        Ok(self.next())
+    }
+
     pub fn event(&self, seq: u64) -> anyhow::Result<(Entry, AsOf)> {
         let history = History::of(self.log.clone());
         let (newest, hash) = history.as_of();
@@ -179,6 +191,13 @@ pub fn views_failed(e: ViewsError) -> anyhow::Error {
         _ => "; `views rebuild` makes them again",
     };
     fail(code, format!("{e}{way_out}"))
+}
+
+/// A difference in words.
+pub fn difference(difference: &Difference) -> String {
+    let row = |row: &Option<String>| row.clone().unwrap_or_else(|| "no row".to_owned());
+    let (live, rebuilt) = (row(&difference.live), row(&difference.rebuilt));
+    format!("{}: {live}, and the log gives {rebuilt}", difference.key)
 }
 
 /// How many threads may read for the views.

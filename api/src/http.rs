@@ -6,6 +6,7 @@ mod flags;
 mod health;
 pub(crate) mod problem;
 mod rollouts;
+mod views;
 
 use std::{any::Any, net::IpAddr, sync::Arc};
 
@@ -50,6 +51,8 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/rollouts/{id}/deviations", get(rollouts::deviations))
         .route("/api/v1/rollouts/{id}/report", get(rollouts::report))
         .route("/api/v1/flags/{key}/history", get(flags::history))
+        .route("/api/v1/views/diff", post(views::diff))
+        .route("/api/v1/views/rebuild", post(views::rebuild))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(no_such_path)
@@ -81,8 +84,13 @@ fn panicked(cause: Box<dyn Any + Send>) -> Response {
 async fn local_names_only(request: Request, next: Next) -> Response {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let all_local = hosts.all(|host| host.to_str().is_ok_and(is_local));
+    let origin = request.headers().get(header::ORIGIN);
+    let same_site = origin.is_none_or(|origin| {
+        let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        host.is_some_and(|(_, host)| is_local(host))
+    });
     let asked = request.uri().authority().is_none_or(|authority| is_local(authority.as_str()));
-    if all_local && asked {
+    if all_local && asked && same_site {
         return next.run(request).await;
     }
     let detail = "this server answers to names of this machine only";
@@ -105,16 +113,20 @@ fn as_of_headers(as_of: &AsOf) -> [(HeaderName, HeaderValue); 1] {
 }
 
 /// Whether the caller has the local token, and by which command it says to come.
-fn local_command(app: &App, headers: &HeaderMap) -> Option<&'static str> {
+fn local_command(app: &App, headers: &HeaderMap) -> Result<Option<&'static str>, Problem> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let given = text("authorization")?.strip_prefix("Bearer ")?;
-    if !same_token(given, &app.token) {
-        return None;
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Ok(None);
     }
-    Some(match text(VIA_HEADER) {
+    let given = text("authorization").and_then(|text| text.strip_prefix("Bearer "));
+    if !given.is_some_and(|given| same_token(given, &app.token)) {
+        let detail = "this is not the server's token; without any, loopback may record";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", detail));
+    }
+    Ok(Some(match text(VIA_HEADER) {
         Some("import") => "import",
         _ => "cli",
-    })
+    }))
 }
 
 /// Compares in a time that does not depend on where the two differ.

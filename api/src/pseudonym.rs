@@ -103,9 +103,10 @@ impl fmt::Debug for PseudonymKey {
     }
 }
 
-/// One spelling for the addresses that mail systems and flag services take for one.
+/// One spelling for the addresses that mail systems take for one. Anything else is an id that the
+/// flag service compares byte by byte, and keeps its spelling.
 pub fn normalised(text: &str) -> String {
-    text.trim().to_lowercase()
+    if text.contains('@') { text.trim().to_lowercase() } else { text.to_owned() }
 }
 
 fn hex(bytes: &[u8]) -> String {

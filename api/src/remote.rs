@@ -95,21 +95,29 @@ impl Remote {
 
     /// Has the server record events, all or none.
     pub fn append(&self, events: &[Value], via: &str) -> anyhow::Result<Vec<Receipt>> {
-        let url = format!("{}/api/v1/events", self.serving.url);
+        let body = self.post("/api/v1/events", &Value::from(events), via)?;
+        let receipts = body.get("receipts").cloned().unwrap_or_default();
+        serde_json::from_value(receipts).context("the server's receipts are unreadable")
+    }
+
+    /// Has the server `diff` or `rebuild` its views.
+    pub fn views(&self, what: &str) -> anyhow::Result<Value> {
+        self.post(&format!("/api/v1/views/{what}"), &Value::Null, "cli")
+    }
+
+    fn post(&self, path: &str, body: &Value, via: &str) -> anyhow::Result<Value> {
         let mut response = self
             .agent
-            .post(&url)
+            .post(format!("{}{path}", self.serving.url))
             .header("authorization", format!("Bearer {}", self.serving.token))
             .header(VIA_HEADER, via)
-            .send_json(events)
+            .send_json(body)
             .with_context(|| format!("no answer from the server at {}", self.serving.url))?;
         let status = response.status().as_u16();
         let body: Value =
             response.body_mut().read_json().context("the server's answer is no JSON")?;
         if (200..300).contains(&status) {
-            let receipts = body.get("receipts").cloned().unwrap_or_default();
-            return serde_json::from_value(receipts)
-                .context("the server's receipts are unreadable");
+            return Ok(body);
         }
         let detail = body.get("detail").and_then(Value::as_str).unwrap_or("the server refused it");
         let index = body.get("index").and_then(Value::as_u64).and_then(|i| usize::try_from(i).ok());

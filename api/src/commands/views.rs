@@ -1,16 +1,18 @@
-//! `views rebuild|diff`.
+//! `views rebuild|diff`, by the server where one holds the directory.
 
 use std::sync::Arc;
 
 use ledger::{Log, SegmentLog};
+use serde_json::Value;
 
 use crate::{
     config::Views as Command,
     context::Context,
     exit::{Code, fail},
-    facts::{open_views, threads, views_failed},
+    facts::{difference, open_views, threads, views_failed},
     home::Home,
     output,
+    remote::Remote,
 };
 
 /// Makes a directory's views again.
@@ -19,15 +21,17 @@ pub(super) fn rebuild(home: &Home, log: &Arc<dyn Log>) -> anyhow::Result<()> {
     views.rebuild(&**log, log.head(), threads()).map_err(views_failed)
 }
 
-/// Views have one writer at a time, so no server may run.
 pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
-    let home = context.alone()?;
+    let home = context.home()?;
+    if let Some(remote) = Remote::of(&home)? {
+        return by_server(&remote, command);
+    }
     let log: Arc<dyn Log> = Arc::new(SegmentLog::open_read_only(home.log())?);
     let head = log.head();
     match command {
         Command::Rebuild => {
             rebuild(&home, &log)?;
-            Ok(output::print(&format!("made the views again from {} entries", head.next))?)
+            made(head.next.0)
         }
         Command::Diff => {
             let views = open_views(&home, &*log)?;
@@ -36,19 +40,39 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
                 views.catch_up(&*log, head, threads()).map_err(views_failed)?;
             }
             let differences = views.diff(&*log, threads()).map_err(views_failed)?;
-            let entries = views.position().next;
-            if differences.is_empty() {
-                let same = format!("the views of {entries} entries are what the log gives");
-                return Ok(output::print(&same)?);
-            }
-            for difference in &differences {
-                let row = |row: &Option<String>| row.clone().unwrap_or_else(|| "no row".to_owned());
-                let (live, rebuilt) = (row(&difference.live), row(&difference.rebuilt));
-                output::print(&format!("{}: {live}, and the log gives {rebuilt}", difference.key))?;
-            }
-            let count = differences.len();
-            let what = format!("the views of {entries} entries differ in at least {count} rows");
-            Err(fail(Code::Failure, format!("{what}; `views rebuild` makes them again")))
+            let differences: Vec<_> = differences.iter().map(difference).collect();
+            compared(&differences, views.position().next)
         }
     }
+}
+
+fn by_server(remote: &Remote, command: Command) -> anyhow::Result<()> {
+    let what = match command {
+        Command::Rebuild => "rebuild",
+        Command::Diff => "diff",
+    };
+    let answer = remote.views(what)?;
+    let entries = answer.get("entries").and_then(Value::as_u64).unwrap_or_default();
+    if let Command::Rebuild = command {
+        return made(entries);
+    }
+    let list = answer.get("differences").and_then(Value::as_array);
+    let texts = list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    compared(&texts.collect::<Vec<_>>(), entries)
+}
+
+fn made(entries: u64) -> anyhow::Result<()> {
+    Ok(output::print(&format!("made the views again from {entries} entries"))?)
+}
+
+fn compared(differences: &[String], entries: u64) -> anyhow::Result<()> {
+    if differences.is_empty() {
+        return Ok(output::print(&format!(
+            "the views of {entries} entries are what the log gives"
+        ))?);
+    }
+    differences.iter().try_for_each(|difference| output::print(difference))?;
+    let count = differences.len();
+    let what = format!("the views of {entries} entries differ in at least {count} rows");
+    Err(fail(Code::Failure, format!("{what}; `views rebuild` makes them again")))
 }

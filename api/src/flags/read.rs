@@ -129,8 +129,9 @@ fn read_csv(bytes: &[u8], table: &mut Table) -> Result<(), ReadError> {
         let record = record.map_err(|e| csv_error(bytes, &e))?;
         let line = csv_line(bytes, record.position());
         let field = |place: Option<usize>| {
+            // `\N` is how PostgreSQL's text form writes an absent value.
             let text = record.get(place?)?;
-            (!text.is_empty()).then(|| text.to_owned())
+            (!text.is_empty() && text != "\\N").then(|| text.to_owned())
         };
         table.add(format!("line {line}"), places.map(field))?;
     }
@@ -214,9 +215,10 @@ fn row(place: &str, fields: Fields) -> Result<Row, ReadError> {
         id,
         feature_name: feature_name.ok_or_else(|| missing("feature_name"))?,
         operation: operation.ok_or_else(|| missing("operation"))?,
-        gate_name,
+        gate_name: gate_name.filter(|gate| gate != "NULL"),
         value,
-        user: user.filter(|user| !user.trim().is_empty()),
+        // Nobody is called so, but many exporters write it for nobody.
+        user: user.filter(|user| !user.trim().is_empty() && user != "NULL"),
         created_at_us,
     })
 }

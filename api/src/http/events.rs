@@ -43,7 +43,7 @@ pub(super) async fn record(
     body: Body,
 ) -> Result<Response, Problem> {
     let body = body::whole(&headers, body).await?;
-    let submitter = submitter(&app, &headers);
+    let submitter = submitter(&app, &headers)?;
     let receipts = match form(&headers)? {
         Form::Json => {
             let admitted = spawn_blocking(move || intake::admit(&body, &submitter));
@@ -79,11 +79,11 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     }
 }
 
-fn submitter(app: &App, headers: &HeaderMap) -> Submitter {
-    match local_command(app, headers) {
+fn submitter(app: &App, headers: &HeaderMap) -> Result<Submitter, Problem> {
+    Ok(match local_command(app, headers)? {
         Some(via) => Submitter { authtype: "os_account", authid: os_account(), via },
         None => Submitter { authtype: "loopback", authid: "loopback".to_owned(), via: "http" },
-    }
+    })
 }
 
 async fn submit(app: &App, submission: Submission) -> Result<Vec<Receipt>, Problem> {

@@ -73,7 +73,7 @@ impl Problem {
             || "the source and id stand twice in the array, with different events".to_owned(),
             |seq| format!("the source and id belong to entry {seq}, which says something else"),
         );
-        let detail = format!("{detail}; nothing was recorded");
+        let detail = format!("{detail}; it was not recorded");
         let mut problem = Problem::new(StatusCode::CONFLICT, "conflict", detail);
         problem.0.index = Some(index);
         problem
