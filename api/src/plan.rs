@@ -9,7 +9,7 @@
 //! - [`text`]: which bytes are accepted, and places in them.
 //! - `lines`, `outline`: the Markdown as lines, and as a tree of what stands under what.
 //! - `labels`, `headings`: what labels and headings mean.
-//! - `reader`: walks the outline; `items`, `stages`, `results`,
+//! - `reader`: walks the outline; `items`, `stages`, `results`, `gates`,
 //!   `measured`, `tables`, `lists`, `flags` are its parts.
 //! - `sheet`: collects the fields.
 
@@ -17,6 +17,7 @@ pub mod copies;
 pub mod derive;
 pub mod fill;
 mod flags;
+mod gates;
 mod headings;
 pub mod identity;
 mod items;

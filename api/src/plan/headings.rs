@@ -14,6 +14,8 @@ pub(crate) enum Role {
     Rollback(&'static str),
     /// `Stage B: 25 %`; the letter or number, or the share that names it.
     Stage(String),
+    /// `Wave 2`, `Ring 1: 10 %`, `Week 1`: a stage if what stands under it is one; its key.
+    Named(String),
     /// `Phase II: ...`; its number.
     Phase(u32),
     /// Testing with a few known users.
@@ -51,7 +53,7 @@ pub(crate) fn role(heading: &str) -> Role {
     if starts("do i need a staged rollout") || starts("do we need a staged rollout") {
         return Role::Staged;
     }
-    if let Some(distance) = checkpoint(w) {
+    if let Some(distance) = checkpoint(w).filter(|_| is_checkpoint(w)) {
         return Role::Checkpoint(distance);
     }
     if (has("launch") && has("question")) || w == "questions" {
@@ -72,7 +74,44 @@ pub(crate) fn role(heading: &str) -> Role {
     if starts("go live") || starts("go-live") {
         return Role::GoLive;
     }
-    part(w)
+    let announced = part(w);
+    match named(w) {
+        Some(key) if matches!(announced, Role::Other | Role::Results | Role::Rollout) => {
+            Role::Named(key)
+        }
+        _ => announced,
+    }
+}
+
+/// Whether a heading with a distance speaks of what was measured then, and not of a step of the
+/// rollout: `Week 1: 10 % of visitors` is a step.
+fn is_checkpoint(w: &str) -> bool {
+    let shown =
+        ["result", "post-launch", "post launch", "postlaunch", "check-in", "metrics", "kpi"]
+            .iter()
+            .any(|word| w.contains(word));
+    let share = w.replace("100%", "").replace("100 %", "").contains('%');
+    let week_first = w.starts_with(|c: char| c.is_alphabetic())
+        && UNITS.iter().any(|(unit, _)| w.starts_with(unit));
+    if week_first { shown && !share } else { shown || !share }
+}
+
+/// `wave 2` gives `wave-2`: what else people call a stage, with its letter or number.
+fn named(w: &str) -> Option<String> {
+    let (noun, rest) = w.split_once(' ')?;
+    let known = ["ring", "wave", "cohort", "group", "step", "batch", "tier", "week"];
+    let name: String =
+        rest.trim_start_matches('#').chars().take_while(|c| c.is_alphanumeric()).collect();
+    let spelled = NUMBERS.iter().find(|(word, _)| *word == name).map(|(_, n)| n.to_string());
+    let digits = name.len() <= 3 && name.bytes().all(|b| b.is_ascii_digit());
+    let letter = name.len() == 1 && noun != "week";
+    let name = spelled.or_else(|| Some(name).filter(|n| !n.is_empty() && (digits || letter)))?;
+    known.contains(&noun).then(|| format!("{noun}-{name}"))
+}
+
+/// The distance that a stage's name would have as a checkpoint: `week-1` gives `P7D`.
+pub(crate) fn distance_of(key: &str) -> Option<String> {
+    key.starts_with("week-").then(|| checkpoint(&key.replace('-', " "))).flatten()
 }
 
 /// Headings that are told by what they contain.
@@ -225,7 +264,7 @@ fn phase(w: &str) -> Option<u32> {
     let roman = ["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"];
     let at = roman.iter().position(|r| *r == name).and_then(|at| u32::try_from(at + 1).ok());
     let words = NUMBERS.iter().find(|(word, _)| *word == name).map(|(_, n)| *n);
-    at.or(words).or_else(|| name.parse().ok()).filter(|n| (1..=99).contains(n))
+    at.or(words).or_else(|| name.parse().ok()).filter(|n| (0..=99).contains(n))
 }
 
 #[cfg(test)]
@@ -242,6 +281,17 @@ mod tests {
             ("Step 3: Production rollout", Role::Rollout),
             ("Phase II: 10-50%", Role::Phase(2)),
             ("Phase I.B: more", Role::Phase(1)),
+            ("Phase 0: the team", Role::Phase(0)),
+            ("Week 1 (1/20/25): 10% of visitors redirected", Role::Named("week-1".into())),
+            ("Week 1", Role::Named("week-1".into())),
+            ("Week 1 results", Role::Checkpoint("P7D".into())),
+            ("Week 1 results: 10% of users", Role::Named("week-1".into())),
+            ("Post-launch week 1", Role::Checkpoint("P7D".into())),
+            ("Ring 1", Role::Named("ring-1".into())),
+            ("Wave Two Results", Role::Named("wave-2".into())),
+            ("Group A: 10%", Role::Named("group-a".into())),
+            ("Step 1", Role::Named("step-1".into())),
+            ("Group therapy", Role::Other),
             ("Go Live!", Role::GoLive),
             ("1-week results (at 100%):", Role::Checkpoint("P7D".into())),
             ("1-Month Results Post Launch", Role::Checkpoint("P1M".into())),

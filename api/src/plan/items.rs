@@ -3,6 +3,7 @@
 use schemas::values::{FieldKind, PlanValue};
 
 use super::{
+    headings::{Role, role},
     labels::{self, Label, Labelled},
     outline::{Block, Item},
     reader::{Context, Part, Place, Reader},
@@ -24,6 +25,9 @@ impl Reader<'_> {
             match block {
                 Block::Aside { text, code } => self.aside(*text, *code, &here),
                 Block::Table(table) => self.table(table, &here),
+                Block::Item(item) if self.severity_line(item, &mut here) => {
+                    self.blocks(&item.blocks, &here);
+                }
                 Block::Item(item) => {
                     // A bold line names what comes after it.
                     here.group = self.bold_line(item).or(here.group);
@@ -32,6 +36,31 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    /// `**High severity**` in the rollback plan: what comes after it is that severity's list.
+    fn severity_line(&mut self, item: &Item, here: &mut Context) -> bool {
+        let bold = item.marker.is_none() && self.sheet.of(item.text).starts_with("**");
+        if !matches!(here.place, Place::Rollback(_)) || !bold {
+            return false;
+        }
+        let words = self.sheet.of(item.text).trim_end_matches([':', ' ']);
+        let inner = item.text.first(words.len()).unwrap_emphasis(self.sheet.text);
+        let words = labels::normal(self.sheet.of(inner));
+        let words = words.trim_end_matches([':', ' ']);
+        let alone = ["critical", "high", "medium", "low"].iter().find(|level| **level == words);
+        let level = alone.copied().or_else(|| match role(words) {
+            Role::Rollback(level) if level != "plan" => Some(level),
+            _ => None,
+        });
+        let Some(level) = level.filter(|_| !self.sheet.of(inner).contains("**")) else {
+            return false;
+        };
+        let value = PlanValue::Text(self.sheet.of(inner).to_owned());
+        let path = format!("rollback/{level}/trigger");
+        self.sheet.put(&path, None, inner, FieldKind::Value, Some(value));
+        *here = Context { place: Place::Rollback(level), group: None, ..here.clone() };
+        true
     }
 
     fn bold_line(&self, item: &Item) -> Option<Span> {
@@ -64,7 +93,7 @@ impl Reader<'_> {
             self.guidance(item, here);
             return 0;
         }
-        if self.stage_item(item, here) {
+        if self.stage_item(item, here) || self.dated_verdict(item, here) {
             return 0;
         }
         let found = labels::split(self.sheet.text, item.text);
@@ -201,6 +230,11 @@ impl Reader<'_> {
                 let base = format!("checkpoints/{distance}");
                 self.result(item, found, &base, here);
             }
+            Place::Stage { key, part: Part::Open } if self.is_result(found) => {
+                let base = format!("stages/{key}/results");
+                self.result(item, found, &base, here);
+            }
+            Place::Gate(gate) => self.gate_line(item, found, gate, here),
             Place::Stage { key, .. } => {
                 let base = format!("stages/{key}/planning/note");
                 self.note(item, found, &base, here);
@@ -213,8 +247,29 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether a label is by its nature a result: errors, or a metric of the success criteria.
+    fn is_result(&self, found: Option<Labelled>) -> bool {
+        let Some(found) = found.filter(|f| !f.value.is_empty()) else { return false };
+        let words = labels::normal(self.sheet.of(found.label));
+        let mut criteria =
+            self.sheet.fields.iter().filter(|f| f.path.starts_with("rollout/criteria/"));
+        let named = |label: &String| labels::normal(label) == words;
+        let metric = |text: &str| {
+            let name = text.split([':', '<', '>']).next().unwrap_or(text);
+            labels::normal(name) == words
+        };
+        matches!(words.as_str(), "errors" | "error rate" | "error count" | "unique visitors")
+            || criteria.any(|f| f.label.as_ref().is_some_and(named) || metric(&f.raw))
+    }
+
     /// Something said beside the labels: with a label of its own, a list item, or running text.
-    fn note(&mut self, item: &Item, found: Option<Labelled>, base: &str, here: &Context) {
+    pub(crate) fn note(
+        &mut self,
+        item: &Item,
+        found: Option<Labelled>,
+        base: &str,
+        here: &Context,
+    ) {
         let text = whole(item);
         if text.is_empty() {
             let path = self.sheet.next(base);

@@ -3,9 +3,9 @@
 use schemas::values::{FieldKind, PlanValue};
 
 use super::{
-    headings::{Role, checkpoint, role},
+    headings::{Role, checkpoint, distance_of, role},
     labels::{self, Label},
-    outline::Section,
+    outline::{Block, Item, Section},
     sheet::{Sheet, Want},
     stages::{Stages, Wanted},
     text::Span,
@@ -139,7 +139,11 @@ impl<'t> Reader<'t> {
     ) -> Option<bool> {
         if matches!(
             announced,
-            Role::Stage(_) | Role::Phase(_) | Role::Checkpoint(_) | Role::Questions
+            Role::Stage(_)
+                | Role::Named(_)
+                | Role::Phase(_)
+                | Role::Checkpoint(_)
+                | Role::Questions
         ) {
             return None;
         }
@@ -192,6 +196,15 @@ impl<'t> Reader<'t> {
                 Place::Rollback(list)
             }
             Role::Stage(name) => self.open(Wanted::Stage(name), section, heading, above),
+            Role::Named(key) => match (&above.place, distance_of(&key)) {
+                (Place::PostLaunch | Place::Checkpoint(_), Some(distance)) => {
+                    Place::Checkpoint(distance)
+                }
+                _ if is_stage(text, section, heading, above) => {
+                    self.open(Wanted::Named(key), section, heading, above)
+                }
+                _ => keep(Place::Other),
+            },
             Role::Phase(number) => self.phase(number, section, heading, above),
             Role::Uat => self.open(Wanted::Uat(None), section, heading, above),
             Role::Pilot => self.open(Wanted::Pilot(None), section, heading, above),
@@ -387,11 +400,51 @@ fn has_parts(text: &str, section: &Section) -> bool {
 pub(crate) fn has_results(text: &str, section: &Section) -> bool {
     fn stages(text: &str, section: &Section) -> bool {
         section.sections.iter().any(|below| {
-            matches!(role(below.heading.map_or("", |h| h.of(text))), Role::Stage(_))
-                || stages(text, below)
+            matches!(
+                role(below.heading.map_or("", |h| h.of(text))),
+                Role::Stage(_) | Role::Named(_)
+            ) || stages(text, below)
         })
     }
     parts_of(text, section).results && !stages(text, section)
+}
+
+/// Whether what is called a wave, a ring or a week is a stage: its heading names a share, or what
+/// stands under it is planned or shown of one.
+fn is_stage(text: &str, section: &Section, heading: Span, above: &Context) -> bool {
+    let elsewhere = matches!(
+        above.place,
+        Place::Rollback(_) | Place::Flags | Place::Questions | Place::Cleanup | Place::Template
+    );
+    let words = labels::normal(heading.of(text));
+    let told = |item: &Item| {
+        let label = labels::split(text, item.text).and_then(|f| labels::find(f.label.of(text)));
+        label.is_some_and(|label| {
+            matches!(
+                label,
+                Label::Dates
+                    | Label::Length
+                    | Label::Exposure
+                    | Label::Users
+                    | Label::PlannedUsers
+                    | Label::ActualUsers
+                    | Label::ActualDates
+                    | Label::Bugs
+                    | Label::BugsFixed
+                    | Label::Downstream
+                    | Label::Errors
+            )
+        })
+    };
+    let labelled = section.blocks.iter().any(|block| match block {
+        Block::Item(item) => told(item) || item.items().any(told),
+        _ => false,
+    });
+    !elsewhere
+        && (words.contains('%')
+            || words.contains("results")
+            || labelled
+            || has_parts(text, section))
 }
 
 /// The distance in a table's column such as `Post-Launch 1 week`.

@@ -77,10 +77,25 @@ impl Reader<'_> {
                 self.blocks(blocks, &below);
             }
             _ => {
-                let (path, want) = target(label, here);
+                let unique = labels::normal(self.sheet.of(found.label)).contains("unique");
+                let (path, want) = match (label, &here.place) {
+                    // Without a heading for results, how many came stands beside the plan.
+                    (Label::Users, Place::Stage { part: Part::Open, .. })
+                        if unique && !self.asks_for_users(found) =>
+                    {
+                        target(Label::ActualUsers, here)
+                    }
+                    _ => target(label, here),
+                };
                 self.one(&path, want, found, blocks, here);
             }
         }
+    }
+
+    /// Whether a label asks how many users are wanted.
+    fn asks_for_users(&self, found: Labelled) -> bool {
+        let words = labels::normal(self.sheet.of(found.label));
+        ["desired", "expected", "planned", "target"].iter().any(|word| words.contains(word))
     }
 
     /// The value with the lines that run on from it; a stray line is kept, with a warning.
@@ -303,7 +318,9 @@ fn target(label: Label, here: &Context) -> (String, Want) {
         Label::Length => (planning("length"), Want::Duration),
         Label::Exposure => (planning("exposure"), Want::Exposures),
         Label::Users if in_results => (results("unique_users"), Want::Quantity),
-        Label::Users => (planning("users"), Want::Quantity),
+        Label::Users | Label::PlannedUsers => (planning("users"), Want::Quantity),
+        Label::ActualUsers => (results("unique_users"), Want::Quantity),
+        Label::BugsFixed => (results("bugs_fixed"), Want::Quantity),
         Label::Recruit => (planning("recruit"), Want::Text),
         Label::Conduct => (planning("conduct"), Want::Text),
         Label::Access => (planning("access"), Want::Text),

@@ -5,7 +5,7 @@ use schemas::{
         decision::{ChecklistItemSet, Gate, GateDecided, ItemState, Verdict},
         outcome::{Assumption, CleanupPlanned, QuestionAnswered},
     },
-    values::PlanValue,
+    values::{PlanField, PlanValue},
 };
 
 use super::{
@@ -38,35 +38,52 @@ pub(super) fn gates<'f>(tree: &Tree<'f>) -> Vec<Fact<'f>> {
         let Some(gate) = Gate::ALL.iter().copied().find(|gate| gate.as_str() == name) else {
             continue;
         };
-        let Some(field) = tree.value(&format!("{base}/verdict")) else { continue };
-        let conditions = tree.values(&format!("{base}/conditions"));
-        let blockers = tree.values(&format!("{base}/blockers"));
-        let Some(verdict) = verdict(&answer(field), !conditions.is_empty()) else { continue };
-        let date = tree.value(&format!("{base}/date"));
-        let occurrence = date.and_then(when);
-        let fields = std::iter::once(field).chain(date);
-        let fields = fields.chain(conditions.clone()).chain(blockers.clone()).collect();
-        let fact = Fact::new(field.path.clone(), fields, move |said| {
-            let digest = said.plan.digest.clone();
-            said!(
-                said,
-                GateDecided {
-                    gate,
-                    stage: None,
-                    verdict,
-                    decided_by: Vec::new(),
-                    sign_offs: Vec::new(),
-                    plan_revision: Some(digest),
-                    considered: Vec::new(),
-                    blockers: blockers.iter().map(|f| answer(f)).collect(),
-                    conditions: conditions.iter().map(|f| answer(f)).collect(),
-                    raw: Some(answer(field)),
-                }
-            )
-        });
-        out.extend(fact.map(|fact| Fact { occurrence, ..fact }));
+        let verdicts = tree.values(&format!("{base}/verdict"));
+        for (at, field) in verdicts.iter().copied().enumerate() {
+            // What is said between two decisions belongs to the first of them.
+            let from = if at == 0 { 0 } else { field.start };
+            let to = verdicts.get(at + 1).map_or(u64::MAX, |next| next.start);
+            let told = |leaf: &str| {
+                let all = tree.values(&format!("{base}/{leaf}")).into_iter();
+                all.filter(|f| (from..to).contains(&f.start)).collect::<Vec<_>>()
+            };
+            let date = tree.value(&field.path.replacen("/verdict", "/date", 1));
+            out.extend(decided(gate, field, date, told("conditions"), told("blockers")));
+        }
     }
     out
+}
+
+fn decided<'f>(
+    gate: Gate,
+    field: &'f PlanField,
+    date: Option<&'f PlanField>,
+    conditions: Vec<&'f PlanField>,
+    blockers: Vec<&'f PlanField>,
+) -> Option<Fact<'f>> {
+    let verdict = verdict(&answer(field), !conditions.is_empty())?;
+    let occurrence = date.and_then(when);
+    let fields = std::iter::once(field).chain(date);
+    let fields = fields.chain(conditions.clone()).chain(blockers.clone()).collect();
+    let fact = Fact::new(field.path.clone(), fields, move |said| {
+        let digest = said.plan.digest.clone();
+        said!(
+            said,
+            GateDecided {
+                gate,
+                stage: None,
+                verdict,
+                decided_by: Vec::new(),
+                sign_offs: Vec::new(),
+                plan_revision: Some(digest),
+                considered: Vec::new(),
+                blockers: blockers.iter().map(|f| answer(f)).collect(),
+                conditions: conditions.iter().map(|f| answer(f)).collect(),
+                raw: Some(answer(field)),
+            }
+        )
+    })?;
+    Some(Fact { occurrence, ..fact })
 }
 
 fn verdict(raw: &str, conditions: bool) -> Option<Verdict> {
@@ -81,7 +98,12 @@ fn verdict(raw: &str, conditions: bool) -> Option<Verdict> {
                 || tokens.iter().any(|t| {
                     matches!(
                         *t,
-                        "if" | "condition" | "conditions" | "conditional" | "once" | "provided"
+                        "if" | "condition"
+                            | "conditions"
+                            | "conditional"
+                            | "once"
+                            | "provided"
+                            | "providing"
                     )
                 }) =>
         {
