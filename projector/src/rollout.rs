@@ -12,6 +12,7 @@ pub mod flags;
 #[cfg(test)]
 pub(crate) mod given;
 pub mod measurements;
+mod named;
 pub mod next;
 pub mod outcome;
 pub mod plan;

@@ -87,10 +87,17 @@ impl<'a> One<'a> {
 
     fn step(&self, list: &Fact<RollbackPlanned>, step: &PlannedStep) -> Vec<Verdict> {
         let clause = self.clause(list, step);
-        let done = self.rollback.done(step);
+        let steps = &list.value.steps;
+        let done = self.rollback.done(steps, step);
+        let unclear = self.rollback.unclear(steps, step).filter(|_| done.is_none());
         let flag = self.flag_moved(step.kind);
-        let seqs: Vec<u64> =
-            done.map(|d| d.fact.seq()).into_iter().chain(flag.as_ref().map(|f| f.seq)).collect();
+        let seqs = done.or(unclear).map(|d| d.fact.seq());
+        let seqs: Vec<u64> = seqs.into_iter().chain(flag.as_ref().map(|f| f.seq)).collect();
+        let words = unclear.and_then(Step::words).unwrap_or_default();
+        let unclear_why = format!(
+            "A step of its kind is recorded as \u{201c}{words}\u{201d}; which step of the plan \
+             that is cannot be told."
+        );
         let missing = match (done, &flag) {
             (Some(_), Some(_)) => (Outcome::Kept, "It was done; the flag's log confirms it."),
             (None, Some(_)) => (Outcome::Kept, "Nobody recorded it, but the flag's log shows it."),
@@ -98,6 +105,7 @@ impl<'a> One<'a> {
                 (Outcome::Kept, "It is claimed to be done; no flag's log confirms it.")
             }
             (Some(_), None) => (Outcome::Kept, "It was done."),
+            (None, None) if unclear.is_some() => (Outcome::Undecided, unclear_why.as_str()),
             (None, None) if self.open() => (Outcome::Undecided, "The rollback still runs."),
             (None, None) => (Outcome::Broken, "It is not recorded that it was done."),
         };
@@ -106,7 +114,9 @@ impl<'a> One<'a> {
                 .shown(Some(clause.clone()), seqs.clone()),
         ];
         verdicts.extend(
-            self.late(list, step, done, flag.as_ref()).map(|v| v.shown(Some(clause), seqs)),
+            self.late(list, step, done, flag.as_ref())
+                .filter(|_| unclear.is_none())
+                .map(|v| v.shown(Some(clause), seqs)),
         );
         verdicts
     }

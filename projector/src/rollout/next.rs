@@ -55,7 +55,8 @@ impl Rollout {
             r.completed.is_none() && r.resumed.is_none() && !self.moved_on_after(r.started.seq())
         })?;
         let planned = self.rollbacks.list_for(rollback.started.value.severity);
-        let missing = planned.into_iter().flat_map(|p| &p.value.steps).find(|s| !rollback.did(s));
+        let list = planned.map_or(&[][..], |p| &p.value.steps);
+        let missing = list.iter().find(|step| !rollback.did(list, step));
         Some(match missing {
             Some(step) => NextStep {
                 what: format!("The rollback lacks a step of the plan: {}", step.text),

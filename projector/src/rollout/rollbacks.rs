@@ -12,7 +12,7 @@ use schemas::{
 };
 use serde::Serialize;
 
-use super::{Fact, Provenance};
+use super::{Fact, Provenance, decisions::same_words, named};
 use crate::recorded::Moment;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -107,20 +107,23 @@ impl Rollbacks {
 }
 
 impl Rollback {
-    /// The step that was done for a step of the plan: the one that names it, else one of its kind.
-    pub fn done(&self, planned: &PlannedStep) -> Option<&Step> {
-        let named = |s: &&Step| s.fact.value.step.as_deref() == Some(planned.step.as_str());
-        let of_kind = |s: &&Step| {
-            s.fact.value.step.is_none()
-                && s.fact.value.kind == planned.kind
-                && planned.kind != StepKind::Other
-        };
+    /// The step that was done for a step of the plan's list: the one that names it, else one of
+    /// its kind that names no step of the list.
+    pub fn done(&self, list: &[PlannedStep], planned: &PlannedStep) -> Option<&Step> {
+        let named = |s: &&Step| s.names(list).is_some_and(|p| p.step == planned.step);
+        let of_kind = |s: &&Step| planned.kind != StepKind::Other && s.may_be(list, planned);
         self.steps.iter().find(named).or_else(|| self.steps.iter().find(of_kind))
     }
 
-    /// Whether a step of the plan was done.
-    pub fn did(&self, planned: &PlannedStep) -> bool {
-        self.done(planned).is_some()
+    /// A step of no particular kind whose words name none of the list: it may be this one.
+    pub fn unclear(&self, list: &[PlannedStep], planned: &PlannedStep) -> Option<&Step> {
+        let may_be = |s: &&Step| s.words().is_some() && s.may_be(list, planned);
+        self.steps.iter().find(may_be)
+    }
+
+    /// Whether a step of the plan's list was done.
+    pub fn did(&self, list: &[PlannedStep], planned: &PlannedStep) -> bool {
+        self.done(list, planned).is_some()
     }
 
     pub fn steps_of(&self, kind: StepKind) -> impl Iterator<Item = &Step> {
@@ -135,5 +138,27 @@ impl Rollback {
     fn step(&mut self, fact: Fact<RollbackStepCompleted>) {
         let after_us = self.after_us(fact.time());
         self.steps.push(Step { fact, after_us });
+    }
+}
+
+impl Step {
+    /// What the step is called by who recorded it.
+    pub fn words(&self) -> Option<&str> {
+        self.fact.value.step.as_deref().or(self.fact.value.text.as_deref())
+    }
+
+    /// The step of the plan's list that it names: by number, words or path, else by its own text.
+    fn names<'a>(&self, list: &'a [PlannedStep]) -> Option<&'a PlannedStep> {
+        let items: Vec<_> = list.iter().map(|p| (p.step.as_str(), p.text.as_str())).collect();
+        let place = match (&self.fact.value.step, &self.fact.value.text) {
+            (Some(step), _) => named::place(step, &items),
+            (None, Some(text)) => items.iter().position(|(_, planned)| same_words(planned, text)),
+            (None, None) => None,
+        };
+        list.get(place?)
+    }
+
+    fn may_be(&self, list: &[PlannedStep], planned: &PlannedStep) -> bool {
+        self.fact.value.kind == planned.kind && self.names(list).is_none()
     }
 }
