@@ -9,5 +9,9 @@
 
 mod contract;
 mod crash;
+mod faults;
 mod harness;
 mod http;
+mod plans;
+mod privacy;
+mod tamper;
