@@ -14,4 +14,7 @@ mod harness;
 mod http;
 mod plans;
 mod privacy;
+mod record;
+mod story;
 mod tamper;
+mod tidy;

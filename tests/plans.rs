@@ -113,11 +113,12 @@ fn a_changed_plan_is_a_revision_with_the_differences_only() {
 #[test]
 fn a_file_that_is_no_plan_is_refused_by_its_place() {
     let ledger = Ledger::new();
+    let long = "a".repeat(129 * 1024);
     let rows: [(&[u8], &str); 4] = [
         (b"# Plan\n\xff\n", "7"),
         (b"# Plan\n\n\x07\n", "8"),
         (b"# Plan \x1b[31m\n", "7"),
-        (&[b'a'; 129 * 1024], "bytes"),
+        (long.as_bytes(), "bytes"),
     ];
     for (bytes, place) in rows {
         let file = ledger.file("plan.md", bytes);

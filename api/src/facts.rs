@@ -108,7 +108,9 @@ impl Facts {
     pub fn rollout(&self, id: &RolloutId) -> anyhow::Result<Look> {
         let (events, as_of) = parts(self.views.rollout_events(&*self.log, id)?);
         if events.is_empty() {
-            return Err(fail(Code::NotFound, format!("there is no rollout {id}")));
+            // What was asked for is not repeated: it may be anything, a person's number too.
+            let what = "there is no such rollout; GET /api/v1/rollouts lists them";
+            return Err(fail(Code::NotFound, what));
         }
         Ok(Look { id: id.clone(), events, as_of })
     }
