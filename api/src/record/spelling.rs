@@ -8,6 +8,7 @@ use super::{
     dashed,
     field::{self, Field, Kind},
 };
+use crate::words;
 
 /// The command line, if every member can be written on one.
 pub fn command_line(event: &Value) -> Option<String> {
@@ -86,7 +87,17 @@ fn spelled_value(name: &str, value: &Value) -> Option<String> {
         "CategoryCount" => Some(format!("{}={}", text("/label")?, text("/quantity/raw")?)),
         "LabelledText" => Some(format!("{}={}", text("/label")?, text("/raw")?)),
         "PlannedStep" => Some(format!("{}: {}", text("/kind")?, text("/text")?)),
-        // Numbers, exposures, lengths, dates and answers keep the words they were read from.
+        // "The first week" is read from what stands around it, so its dates are written.
+        "Window" => match (text("/start"), text("/end")) {
+            (Some(start), Some(end)) => Some(format!("{start} - {end}")),
+            _ => text("/raw").map(str::to_owned),
+        },
+        // Likewise "over the whole stage".
+        "Duration" => match text("/raw").filter(|raw| words::duration(raw).is_some()) {
+            Some(raw) => Some(raw.to_owned()),
+            None => text("/min").or_else(|| text("/max")).map(str::to_owned),
+        },
+        // Numbers, exposures and answers keep the words they were read from.
         _ => text("/raw").map(str::to_owned),
     }
 }
