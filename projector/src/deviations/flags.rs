@@ -95,7 +95,8 @@ fn explained(rollout: &Rollout, turn: &FlagMove, down: bool) -> bool {
     moves.any(|m| fits(rollout, m, turn, down)) || within_running(rollout, turn)
 }
 
-fn fits(rollout: &Rollout, of: &Move, turn: &FlagMove, down: bool) -> bool {
+/// Whether a change of a flag is what a move made of it.
+pub(super) fn fits(rollout: &Rollout, of: &Move, turn: &FlagMove, down: bool) -> bool {
     use MoveKind::{Cancelled, Completed, Held, RollbackCompleted, RollbackStarted};
     match of.kind {
         RollbackStarted | RollbackCompleted | Cancelled | Held => down,

@@ -1,5 +1,7 @@
 //! What is kept, what is broken, and what cannot be told.
 
+mod shares_and_steps;
+
 use expect_test::{Expect, expect};
 
 use super::Deviations;
@@ -304,37 +306,6 @@ fn a_rollback_follows_the_list_for_its_severity() {
         "rollback_step_missing",
         expect!["rollback 1: undecided: The plan has no list of steps for it. [3]"],
     );
-}
-
-#[test]
-fn a_step_is_named_by_number_words_path_or_kind() {
-    const LIST: &str = r#"
-    01-02 09:00 rollback.planned steps=[{"step":"1","kind":"team_alerted","text":"Alert the team"},{"step":"2","kind":"team_alerted","text":"Alert the service desk"},{"step":"3","kind":"other","text":"Close the form"}]
-    01-13 16:00 rollback.started trigger=bug; to=off"#;
-    let rows = [
-        ("step=\"2\"; kind=team_alerted", "broken, kept, broken"),
-        ("step=Alert the service desk.; kind=team_alerted", "broken, kept, broken"),
-        ("step=Alert the service; kind=other", "broken, kept, broken"),
-        ("step=rollback/plan/steps/3; kind=other", "broken, broken, kept"),
-        ("kind=other; text=close the form", "broken, broken, kept"),
-        ("step=Rang everyone; kind=team_alerted", "kept, kept, broken"),
-        ("kind=team_alerted", "kept, kept, broken"),
-        ("step=Took it offline; kind=other", "broken, broken, undecided"),
-    ];
-    for (step, expected) in rows {
-        let history = format!(
-            "{LIST}\n01-13 16:05 rollback.step_completed {step}\n01-13 17:00 rollback.completed"
-        );
-        let all = Deviations::of(&Rollout::fold(&given(&history)), moment("12-01 00:00"));
-        let found: Vec<_> =
-            all.verdicts.iter().filter(|v| v.code == "rollback_step_missing").collect();
-        let outcomes: Vec<_> = found.iter().map(|v| v.outcome.as_str()).collect();
-        assert_eq!(outcomes.join(", "), expected, "{step}");
-        for verdict in found.iter().filter(|v| v.outcome.as_str() == "undecided") {
-            assert!(verdict.why.contains("Took it offline"), "{}", verdict.why);
-            assert_eq!(verdict.seqs, [1, 2]);
-        }
-    }
 }
 
 #[test]
