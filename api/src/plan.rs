@@ -26,6 +26,7 @@ mod lines;
 pub mod lint;
 mod lists;
 mod measured;
+pub mod moved;
 mod outline;
 pub mod people;
 mod reader;

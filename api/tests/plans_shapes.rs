@@ -1,5 +1,5 @@
 //! Shapes in which people write stages, decisions and steps, and the events that they give.
-#![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails should panic")]
 
 use api::plan::{
     self,

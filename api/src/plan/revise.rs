@@ -15,6 +15,7 @@ use schemas::{
 use super::{
     Plan, READER_VERSION,
     derive::{Fact, ImportContext, facts},
+    moved::Moved,
 };
 
 /// The revision before, as it was recorded.
@@ -48,6 +49,13 @@ pub fn revise(
     }
     let reason = if same { RevisionReason::Reader } else { RevisionReason::File };
     let changes = Changes::between(before.fields, &plan.fields);
+    let moved = Moved::between(before.fields, &plan.fields);
+    let mut warnings = plan.warnings.clone();
+    warnings.extend(moved.warnings(&plan.fields));
+    warnings.sort_by_key(|warning| warning.line);
+    let known = |field: &PlanField| {
+        already_known(field) || moved.earlier(field).is_some_and(|field| already_known(&field))
+    };
     let revised = PlanRevised {
         revision: context.revision,
         predecessor: before.seq,
@@ -59,7 +67,7 @@ pub fn revise(
         text: context.text.clone(),
         reader_version: READER_VERSION,
         fields: plan.fields.clone(),
-        warnings: plan.warnings.clone(),
+        warnings,
         redactions: context.redactions.clone(),
         differences: changes.differences(before.fields, &plan.fields),
         basis: Basis::Imported,
@@ -76,7 +84,7 @@ pub fn revise(
     let known_stages: BTreeSet<String> =
         facts(before.fields, context).into_iter().map(|fact| fact.path).collect();
     for fact in facts(&plan.fields, context) {
-        let before = match changes.news(&fact, already_known) {
+        let before = match changes.news(&fact, &known) {
             None => continue,
             Some(Change::Changed(before)) => Some(before.clone()),
             Some(_) => None,
@@ -219,8 +227,8 @@ impl Changes {
 
     /// What is new in a fact: the first of its fields that changed and is not known already.
     fn news(&self, fact: &Fact, known: &dyn Fn(&PlanField) -> bool) -> Option<&Change> {
-        let change = |field: &&PlanField| self.of.get(&field.path).filter(|c| **c != Change::Same);
-        fact.fields.iter().filter(|field| !known(field)).find_map(change)
+        let change = |field: &PlanField| self.of.get(&field.path).filter(|c| **c != Change::Same);
+        fact.fields.iter().find_map(|field| change(field).filter(|_| !known(field)))
     }
 }
 
