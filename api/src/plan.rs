@@ -97,6 +97,11 @@ pub fn read_in(text: &str, zone: &TimeZone) -> Plan {
     let Reader { sheet, .. } = reader;
     let (mut fields, mut warnings) = (sheet.fields, sheet.warnings);
     fields.sort_by_key(|field| (field.start, field.end));
+    // What no event will say was not understood, whatever was parsed of it.
+    let unsaid = derive::unsaid(&fields);
+    for field in fields.iter_mut().filter(|field| unsaid.contains(&field.path)) {
+        (field.kind, field.value) = (FieldKind::Unread, None);
+    }
     warnings.extend(warnings::contradictions(&fields));
     warnings.sort_by_key(|warning| warning.line);
     let people = people::find(text, &lines);

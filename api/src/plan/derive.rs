@@ -173,6 +173,22 @@ pub(crate) fn facts<'f>(fields: &'f [PlanField], context: &ImportContext) -> Vec
     out
 }
 
+/// Paths of the parsed values of stages and checkpoints that no event says.
+pub(crate) fn unsaid(fields: &[PlanField]) -> BTreeSet<String> {
+    let tree = Tree::of(fields);
+    let facts = stages::planned(&tree).into_iter().chain(stages::results(&tree));
+    let facts: Vec<_> = facts.chain(measures::bugs(&tree)).collect();
+    let said: BTreeSet<&str> =
+        facts.iter().flat_map(|fact| &fact.fields).map(|field| field.path.as_str()).collect();
+    let parsed = |f: &&PlanField| {
+        let place = f.path.starts_with("stages/") || f.path.starts_with("checkpoints/");
+        let words = matches!(f.value, None | Some(schemas::values::PlanValue::Text(_)));
+        place && f.kind == FieldKind::Value && !words && !f.path.ends_with("/window")
+    };
+    let parsed = fields.iter().filter(parsed).map(|field| field.path.clone());
+    parsed.filter(|path| !said.contains(path.as_str())).collect()
+}
+
 /// The fields of a plan, looked up by path.
 pub(crate) struct Tree<'f> {
     pub(crate) fields: &'f [PlanField],
