@@ -196,14 +196,9 @@ impl<'t> Reader<'t> {
                 Place::Rollback(list)
             }
             Role::Stage(name) => self.open(Wanted::Stage(name), section, heading, above),
-            Role::Named(key) => match (&above.place, distance_of(&key)) {
-                (Place::PostLaunch | Place::Checkpoint(_), Some(distance)) => {
-                    Place::Checkpoint(distance)
-                }
-                _ if is_stage(text, section, heading, above) => {
-                    self.open(Wanted::Named(key), section, heading, above)
-                }
-                _ => keep(Place::Other),
+            Role::Named(key) => match self.named(key, section, heading, above) {
+                Some(place) => place,
+                None => keep(Place::Other),
             },
             Role::Phase(number) => self.phase(number, section, heading, above),
             Role::Uat => self.open(Wanted::Uat(None), section, heading, above),
@@ -233,6 +228,22 @@ impl<'t> Reader<'t> {
                 keep(Place::Other)
             }
         }
+    }
+
+    /// `Wave 2`: a stage; `Week 1` after launch: a checkpoint; or nothing of both.
+    fn named(
+        &mut self,
+        key: String,
+        section: &Section,
+        heading: Span,
+        above: &Context,
+    ) -> Option<Place> {
+        let after = matches!(above.place, Place::PostLaunch | Place::Checkpoint(_));
+        if let Some(distance) = distance_of(&key).filter(|_| after) {
+            return Some(Place::Checkpoint(distance));
+        }
+        let stage = is_stage(self.sheet.text, section, heading, above);
+        stage.then(|| self.open(Wanted::Named(key), section, heading, above))
     }
 
     /// The part of a stage that `Planning` or `Results` opens.
