@@ -234,8 +234,7 @@ impl Rollout {
     }
 
     fn question(&self, number: &str) -> Option<Filled> {
-        let asked = self.plan.field(None, &format!("questions/{number}/question"))?;
-        let answer = self.outcome.answer(&asked.raw).filter(|a| !self.in_the_file(&a.from))?;
+        let answer = self.answer_to(number).filter(|a| !self.in_the_file(&a.from))?;
         Some(filled(answer.value.answer.clone(), &answer.from))
     }
 

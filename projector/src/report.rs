@@ -191,7 +191,7 @@ impl Report {
             snapshots: snapshots(rollout, now),
             rollbacks: rollout.rollbacks.actual.iter().map(rollback).collect(),
             bugs: bugs(rollout),
-            questions: outcome.answers.iter().map(answered).collect(),
+            questions: outcome.answers.iter().map(|a| answered(rollout, a)).collect(),
             unanswered: rollout.open_questions(),
             feedback: outcome
                 .feedback
@@ -219,6 +219,7 @@ fn gate(decision: &crate::rollout::decisions::Decision) -> Line {
     let decided = &decision.fact.value;
     let stage = decided.stage.as_ref().map_or_else(String::new, |s| format!(" to {s}"));
     let what = format!("{} gate{stage}: {}", decided.gate, verdict(decision));
+    let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
     Line { what, time: from.time, seqs, unverified: from.unverified }
 }
 
@@ -431,9 +432,11 @@ fn bugs(rollout: &Rollout) -> Vec<BugRow> {
     .collect()
 }
 
-fn answered(fact: &Fact<schemas::event::outcome::QuestionAnswered>) -> Answered {
-    let (question, answer) = (fact.value.question.clone(), fact.value.answer.clone());
-    Answered { question, answer, seq: fact.seq() }
+fn answered(rollout: &Rollout, fact: &Fact<schemas::event::outcome::QuestionAnswered>) -> Answered {
+    // In the plan's words, whatever it was called by who answered.
+    let asked = rollout.question_of(&fact.value).map(|(_, words)| words);
+    let question = asked.unwrap_or(&fact.value.question).to_owned();
+    Answered { question, answer: fact.value.answer.clone(), seq: fact.seq() }
 }
 
 fn blanks(rollout: &Rollout) -> Vec<BlankRow> {

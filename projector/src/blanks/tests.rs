@@ -157,3 +157,54 @@ fn what_stands_in_the_file_fills_nothing_and_is_not_unplaced() {
     let rollout = Rollout::fold(&given(&lost));
     assert_eq!(rollout.answer_for(path, None).unwrap().text, "233");
 }
+
+#[test]
+fn an_answer_names_its_question_by_number_or_beginning() {
+    let fields: &[(&str, &str, &str)] = &[
+        ("questions/1/question", "", "What did people say?"),
+        ("questions/1/answer", "", ""),
+        ("questions/2/question", "", "What is next for the form?"),
+        ("questions/2/answer", "", ""),
+    ];
+    let rows = [
+        ("\"1\"", "x, -", "What is next for the form?"),
+        ("question 2", "-, x", "What did people say?"),
+        ("questions/2/question", "-, x", "What did people say?"),
+        ("What is next", "-, x", "What did people say?"),
+        ("What", "-, -", "What did people say? What is next for the form?"),
+    ];
+    for (question, expected, open) in rows {
+        let plan = plan_of(1, "01-02 09:00", fields);
+        let history =
+            format!("{plan}\n02-05 15:00 question.answered question={question}; answer=x");
+        let rollout = Rollout::fold(&given(&history));
+        let answer = |path| rollout.answer_for(path, None).map_or("-".to_owned(), |f| f.text);
+        let answers = [answer("questions/1/answer"), answer("questions/2/answer")];
+        assert_eq!(answers.join(", "), expected, "{question}");
+        assert_eq!(rollout.open_questions().join(" "), open, "{question}");
+        let report =
+            crate::report::Report::of(&rollout, crate::rollout::given::moment("03-01 00:00"));
+        assert_eq!(report.unanswered.join(" "), open, "{question}");
+        if expected == "x, -" {
+            assert_eq!(report.questions[0].question, "What did people say?");
+        }
+    }
+}
+
+#[test]
+fn an_unplaced_fact_is_one_line_and_says_an_answer_once() {
+    let history = r#"
+        01-13 15:00 stage.started stage=stage-a; exposures=5%; reason="Go,\nand on\n\n- we go"
+        01-14 15:00 stage.results_recorded stage=stage-a; results={"changes_needed":{"raw":"A clearer\nswitch","value":"other","detail":"A clearer switch"}}
+        01-15 15:00 stage.results_recorded stage=stage-a; results={"changes_needed":{"raw":"Yes","value":"yes","detail":"two switches"}}
+        01-16 15:00 cleanup.planned flag=form; due=2025-03-31"#;
+    let rollout = Rollout::fold(&given(history));
+    let facts = rollout.unplaced_facts(&[]).into_iter().map(|f| f.what);
+    expect![[r#"
+        Stage stage-a began with 5 %: Go, and on - we go.
+        Stage stage-a: changes necessary: A clearer switch.
+        Stage stage-a: changes necessary: Yes.
+        Stage stage-a: changes: two switches.
+        Clean-up of the flag form was planned, due 2025-03-31."#]]
+    .assert_eq(&facts.collect::<Vec<_>>().join("\n"));
+}

@@ -69,6 +69,7 @@ impl List<'_> {
     }
 
     fn add(&mut self, what: String, from: &Provenance) {
+        let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
         let corrected = !from.corrected_by.is_empty();
         if corrected || !self.read_from_the_file(from) {
             self.facts.push(Unplaced { what, seqs: vec![from.seq] });
@@ -206,6 +207,7 @@ impl List<'_> {
                 let here = below == leaf
                     || (leaf.starts_with("bugs_") && below == "bugs")
                     || (leaf == "changes_detail" && below == "changes")
+                    || (leaf == "changes" && below == "changes_detail")
                     || below.split_once('/').is_some_and(|(first, _)| first == leaf);
                 let filled = || self.rollout.answer_for(path, label);
                 here && filled()
@@ -216,6 +218,12 @@ impl List<'_> {
             }
         }
     }
+}
+
+/// Whether a text holds another, but for spacing.
+fn holds(text: &str, part: &str) -> bool {
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    plain(text).contains(&plain(part)) || same_words(text, part)
 }
 
 /// Everything that a block of results says: the place's name, its words for a reader, the value.
@@ -239,7 +247,9 @@ pub(crate) fn parts(results: &Results) -> Vec<(&'static str, String, String)> {
     }
     if let Some(changes) = &results.changes_needed {
         put("changes", "changes necessary", Some(changes.raw.clone()));
-        put("changes_detail", "changes", changes.detail.clone());
+        // An answer in words of its own is its own detail.
+        let detail = changes.detail.clone();
+        put("changes_detail", "changes", detail.filter(|d| !holds(&changes.raw, d)));
     }
     put("latency", "latency", raw(&results.latency));
     put("length", "length", results.length.as_ref().and_then(|l| l.raw.clone()));

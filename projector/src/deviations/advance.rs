@@ -208,7 +208,10 @@ fn criteria(trial: &Trial) -> Verdict {
             set.value.checkpoint.is_some() || set.value.scope == CriterionScope::Checkpoint
         });
         // Criteria that name no stage are for the staged rollout; a pilot comes before it.
-        !after && scope.map_or(!is_pilot(&trial.stage.key), |s| *s == trial.stage.key)
+        // An evaluation alone says neither what was set nor for which stage.
+        !c.set.is_empty()
+            && !after
+            && scope.map_or(!is_pilot(&trial.stage.key), |s| *s == trial.stage.key)
     };
     let (mut missed, mut unobserved, mut seqs, mut count) = (vec![], vec![], vec![], 0);
     for (name, criterion) in all.iter().filter(|(_, c)| concerns(c)) {

@@ -160,7 +160,7 @@ fn it_is_exposed_to_as_many_as_planned() {
 fn it_goes_on_only_with_results_a_go_and_nothing_open() {
     let advance = "01-13 15:00 stage.started stage=stage-a; exposures=10%
         01-15 15:00 stage.started stage=stage-b; exposures=25%";
-    let rows: [(&str, &str, &str); 12] = [
+    let rows: [(&str, &str, &str); 13] = [
         ("advanced_without_results", "", "broken, undecided"),
         (
             "advanced_without_results",
@@ -209,6 +209,12 @@ fn it_goes_on_only_with_results_a_go_and_nothing_open() {
             "01-02 15:00 criterion.set criterion=c1; text=few errors; form=qualitative; scope=stage
             01-14 15:00 criterion.evaluated criterion=c1; verdict=overridden; why=known cause",
             "kept, undecided",
+        ),
+        // An evaluation of what nobody is known to have set.
+        (
+            "advanced_with_criterion_unmet",
+            "01-14 15:00 criterion.evaluated criterion=c1; verdict=missed",
+            "undecided, undecided",
         ),
     ];
     for (code, more, expected) in rows {

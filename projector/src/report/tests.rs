@@ -59,3 +59,26 @@ fn nothing_recorded_is_a_report_too() {
     let report = Report::of(&Rollout::default(), moment("03-01 00:00"));
     assert!(report_markdown(&report).starts_with("# Retrospective: rollout\n"));
 }
+
+#[test]
+fn a_line_stays_a_line_and_a_bug_without_a_finding_says_so() {
+    let history = r#"
+        01-02 09:00 release.defined title="Claim\n| form"; kind=flag
+        01-02 09:00 stage.planned stage=stage-a; label="Stage A\n| Canary"; ordinal=1; exposures=10%
+        01-03 09:00 gate.decided gate=launch; verdict=no_go; blockers=["a\n- b"]
+        01-14 15:00 bug.fixed bug=LS-99; resolution="a\nb"
+        01-15 15:00 feedback.noted channel=survey; gist="fine\n# so far"
+        01-16 15:00 cleanup.planned flag=form; due=2025-03-31; raw="the\n- flag""#;
+    let report = Report::of(&Rollout::fold(&given(history)), moment("03-01 00:00"));
+    let text = report_markdown(&report);
+    for line in [
+        "# Retrospective: Claim | form",
+        r"| Stage A \| Canary |  | 10 % |  |  |  | not started | [1] |",
+        "- 2025-01-03 09:00: launch gate: No-go: a - b [2]",
+        "| LS-99 | (never recorded as found) |  | fixed |  | [3] |",
+        "- 2025-01-15 15:00: Feedback came in by survey: fine # so far. [4]",
+        "- 2025-01-16 15:00: Clean-up of the flag form was planned, due 2025-03-31: the - flag. [5]",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+    }
+}

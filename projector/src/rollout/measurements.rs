@@ -113,9 +113,9 @@ impl Measurements {
 }
 
 impl Bug {
-    /// The bug's title; empty when only later events name it.
+    /// The bug's title; when only later events name it, that nobody recorded it as found.
     pub fn title(&self) -> &str {
-        self.found.last().map_or("", |f| f.value.title.as_str())
+        self.found.last().map_or("(never recorded as found)", |f| f.value.title.as_str())
     }
 
     pub fn stages(&self) -> impl Iterator<Item = &StageKey> {

@@ -195,9 +195,14 @@ impl Rollout {
             f.path.starts_with("questions/")
                 && f.path.ends_with("/question")
                 && answer_of(&f.path).is_none_or(|a| a.kind == FieldKind::Blank)
-                && self.outcome.answer(&f.raw).is_none()
+                && !self.is_answered(&f.path)
         });
         questions.map(|f| f.raw.trim().to_owned()).collect()
+    }
+
+    fn is_answered(&self, path: &str) -> bool {
+        let number = path.strip_prefix("questions/").and_then(|p| p.strip_suffix("/question"));
+        number.is_some_and(|number| self.answer_to(number).is_some())
     }
 
     fn record(&self, rest: &str) -> String {

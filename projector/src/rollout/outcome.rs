@@ -12,7 +12,7 @@ use schemas::{
 };
 use serde::Serialize;
 
-use super::{Fact, Provenance, decisions::same_words};
+use super::{Fact, Provenance, Rollout, decisions::same_words, named};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
@@ -55,11 +55,6 @@ impl Outcome {
         self.launches.iter().rev().find(|launch| launch.time().is_some())
     }
 
-    /// The newest answer to a question, by its words.
-    pub fn answer(&self, question: &str) -> Option<&Fact<QuestionAnswered>> {
-        self.answers.iter().rev().find(|a| same_words(&a.value.question, question))
-    }
-
     /// Clean-up that was planned and not done: a flag or a ticket each.
     pub fn open_cleanup(&self) -> impl Iterator<Item = &Fact<CleanupPlanned>> {
         self.cleanup.iter().filter(|planned| {
@@ -70,5 +65,33 @@ impl Outcome {
             };
             !self.cleanup_done.iter().any(done)
         })
+    }
+}
+
+impl Rollout {
+    /// The newest answer to the question of the newest plan with a number (`1`). People name the
+    /// question by its words, its number, or how it begins.
+    pub fn answer_to(&self, number: &str) -> Option<&Fact<QuestionAnswered>> {
+        let asked = self.plan.field(None, &format!("questions/{number}/question"))?;
+        let named = |a: &&Fact<QuestionAnswered>| {
+            // A plan may ask the same twice.
+            same_words(&a.value.question, &asked.raw)
+                || self.question_of(&a.value).is_some_and(|(of, _)| of == number)
+        };
+        self.outcome.answers.iter().rev().find(named)
+    }
+
+    /// The number and the words of the newest plan's question that an answer is for.
+    pub fn question_of(&self, answer: &QuestionAnswered) -> Option<(&str, &str)> {
+        let fields = self.plan.newest().map_or(&[][..], |r| &r.fields);
+        let questions: Vec<(&str, &str)> = fields
+            .iter()
+            .filter_map(|f| {
+                let number = f.path.strip_prefix("questions/")?.strip_suffix("/question")?;
+                Some((number, f.raw.trim()))
+            })
+            .collect();
+        let place = named::place(&answer.question, &questions)?;
+        questions.get(place).copied()
     }
 }

@@ -113,7 +113,8 @@ fn outcome(event: &Event) -> Option<String> {
         Event::QuestionAnswered(e) => answered(e),
         Event::CleanupPlanned(e) => {
             let ticket = e.ticket.as_ref().or(e.raw.as_ref());
-            format!("Clean-up{} was planned{}", of_flag(e.flag.as_ref()), because(ticket))
+            let due = e.due.as_ref().map_or_else(String::new, |due| format!(", due {due}"));
+            format!("Clean-up{} was planned{due}{}", of_flag(e.flag.as_ref()), because(ticket))
         }
         Event::CleanupDue(e) => format!("Clean-up{} fell due.", of_flag(e.flag.as_ref())),
         Event::CleanupDone(e) => {

@@ -8,13 +8,14 @@ use schemas::{
 use super::{flags_and_plan, outcomes, stages};
 use crate::{rollout::exposure, timeline::actor};
 
-/// What an event says, in one sentence.
+/// What an event says, in one sentence on one line.
 pub fn sentence(event: &Event) -> String {
     let said = stages::sentence(event)
         .or_else(|| outcomes::sentence(event))
         .or_else(|| flags_and_plan::sentence(event));
     // Every type has its sentence, which a test proves; a new one shows its name until then.
-    said.unwrap_or_else(|| format!("{}.", event.type_name()))
+    let said = said.unwrap_or_else(|| format!("{}.", event.type_name()));
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// `: ` and the words, then a full stop; the full stop alone without words.
