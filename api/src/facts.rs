@@ -23,8 +23,11 @@ use tokio::{
     task::spawn_blocking,
 };
 
+use serde_json::Value;
+
 use crate::{
     answers::AsOf,
+    commands::shown,
     exit::{Code, fail},
     history::History,
     home::Home,
@@ -131,13 +134,14 @@ impl Facts {
         filter: &Filter,
         after: Option<u64>,
         limit: usize,
-    ) -> anyhow::Result<(Vec<Entry>, bool, AsOf)> {
+    ) -> anyhow::Result<(Vec<Value>, bool, AsOf)> {
         let at = self.views.events(&*self.log, filter, Order::Ascending, after, limit)?;
         let (page, as_of) = parts(at);
         let read = |event: &Recorded| -> anyhow::Result<Entry> {
             self.log.read(Seq(event.seq), 1)?.pop().context("the log holds what the views read")
         };
-        let entries = page.events.iter().map(read).collect::<anyhow::Result<_>>()?;
+        let entries = page.events.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+        let entries = shown(&History::of(self.log.clone()), &entries)?;
         Ok((entries, page.next.is_some(), as_of))
     }
 
@@ -153,10 +157,11 @@ impl Facts {
         Ok(self.next())
     }
 
-    pub fn event(&self, seq: u64) -> anyhow::Result<(Entry, AsOf)> {
+    pub fn event(&self, seq: u64) -> anyhow::Result<(Value, AsOf)> {
         let history = History::of(self.log.clone());
         let (newest, hash) = history.as_of();
-        Ok((history.entry(seq)?, AsOf { seq: newest, hash }))
+        let entry = shown(&history, &[history.entry(seq)?])?.pop().unwrap_or_default();
+        Ok((entry, AsOf { seq: newest, hash }))
     }
 }
 

@@ -161,6 +161,26 @@ impl History {
         Ok(events)
     }
 
+    /// The redaction that allows each of these entries to have no payload. One that is in no pair
+    /// was taken away by somebody: that is tampering.
+    pub fn redactions(&self, erased: &[&Entry]) -> anyhow::Result<BTreeMap<u64, u64>> {
+        if erased.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut found = BTreeMap::new();
+        for redaction in self.of_types(|name| name == "rollout.event.redacted.v1")? {
+            let Some(Event::EventRedacted(said)) = redaction.known() else { continue };
+            let target = erased.iter().find(|entry| {
+                let hash = entry.hash().to_string();
+                entry.seq().0 == said.target.seq && hash == said.target.hash.as_str()
+            });
+            if target.is_some_and(|target| target.seq().0 < redaction.seq) {
+                found.insert(said.target.seq, redaction.seq);
+            }
+        }
+        Ok(found)
+    }
+
     /// Every entry that `keep` wants, by its type.
     pub fn of_types(&self, keep: impl Fn(&str) -> bool) -> anyhow::Result<Vec<Recorded>> {
         let mut events = Vec::new();

@@ -18,6 +18,7 @@ use crate::{
     engine::OWN_SOURCE,
     exit::{Code, Failure, fail},
     filter,
+    history::History,
     home::random_hex,
     intake::{BODY_SIZE_MAX, Submitter, check_words, own_draft},
     json::{set, text},
@@ -200,8 +201,15 @@ pub(super) fn print_receipts(context: &Context, receipts: Vec<Receipt>) -> anyho
     Ok(rows.print(context.format, "nothing was recorded")?)
 }
 
-/// An entry as programs read it.
-pub(crate) fn shown(entry: &Entry) -> Value {
+/// Entries as programs read them. An erased one names the redaction that allows it; one without is
+/// `missing`, which is tampering.
+pub(crate) fn shown(history: &History, entries: &[Entry]) -> anyhow::Result<Vec<Value>> {
+    let erased: Vec<&Entry> = entries.iter().filter(|e| e.payload().is_none()).collect();
+    let allowed = history.redactions(&erased)?;
+    Ok(entries.iter().map(|entry| shown_one(entry, allowed.get(&entry.seq().0))).collect())
+}
+
+fn shown_one(entry: &Entry, redacted_by: Option<&u64>) -> Value {
     let event = entry.payload().map(serde_json::from_slice::<Value>);
     let event = event.and_then(Result::ok);
     let mut shown = json!({
@@ -211,7 +219,13 @@ pub(crate) fn shown(entry: &Entry) -> Value {
         "event": event,
     });
     if entry.payload().is_none() {
-        set(&mut shown, "redacted", json!(true));
+        match redacted_by {
+            Some(by) => {
+                set(&mut shown, "redacted", true);
+                set(&mut shown, "redacted_by", *by);
+            }
+            None => set(&mut shown, "missing", true),
+        }
     }
     shown
 }
@@ -238,10 +252,12 @@ fn list(context: &Context, asked: &EventFilter) -> anyhow::Result<()> {
             return Ok(false);
         }
         count += 1;
-        if streamed {
-            output::print(&shown(entry).to_string())?;
-        } else {
-            rows.push(filter::cells(entry), &shown(entry));
+        for value in shown(&history, std::slice::from_ref(entry))? {
+            if streamed {
+                output::print(&value.to_string())?;
+            } else {
+                rows.push(filter::cells(entry), &value);
+            }
         }
         Ok(true)
     })?;
@@ -257,12 +273,16 @@ fn list(context: &Context, asked: &EventFilter) -> anyhow::Result<()> {
 }
 
 fn get(context: &Context, seq: u64) -> anyhow::Result<()> {
-    let entry = context.history()?.entry(seq)?;
-    let value = shown(&entry);
+    let history = context.history()?;
+    let value = shown(&history, &[history.entry(seq)?])?.pop().unwrap_or_default();
     output::object(context.format, &value, || {
         serde_json::to_string_pretty(&value).expect("a JSON value is JSON")
     })?;
-    Ok(())
+    if value.get("missing").is_none() {
+        return Ok(());
+    }
+    let what = "its payload is missing and no redaction allows that; run `verify`";
+    Err(fail(Code::Tampered, format!("entry {seq}: {what}")))
 }
 
 /// Records the redaction and erases the payload.
@@ -270,7 +290,7 @@ fn redact(context: &Context, seq: u64, reason: &str, approvers: &[String]) -> an
     check_words("--reason", reason)?;
     approvers.iter().try_for_each(|approver| check_words("--approver", approver))?;
     let mut engine = context.engine()?;
-    let entry = crate::history::History::of(engine.log.clone()).entry(seq)?;
+    let entry = History::of(engine.log.clone()).entry(seq)?;
     let Some(payload) = entry.payload() else {
         return Err(fail(Code::Conflict, format!("the payload of entry {seq} is erased already")));
     };

@@ -16,7 +16,6 @@ use tokio::task::spawn_blocking;
 
 use super::{App, Asked, Named, Problem, as_of_headers, body, local_command};
 use crate::{
-    commands::shown,
     config::EventFilter,
     filter,
     home::os_account,
@@ -199,11 +198,11 @@ pub(super) async fn list(
     let filter = filter::parse(&filter)?;
     let asked = app.facts.ask(move |facts| facts.events(&filter, after, limit)).await?;
     let (entries, more, as_of) = asked;
-    let next = entries.last().filter(|_| more).map(|last| cursor(last.seq().0, &bound));
-    let data: Vec<Value> = entries.iter().map(shown).collect();
+    let last = entries.last().filter(|_| more).and_then(|last| last.get("seq")?.as_u64());
+    let next = last.map(|last| cursor(last, &bound));
     let page = json!({ "next_cursor": next, "has_more": more });
     let headers = as_of_headers(&as_of);
-    Ok((headers, Json(json!({ "data": data, "page": page, "as_of": as_of }))).into_response())
+    Ok((headers, Json(json!({ "data": entries, "page": page, "as_of": as_of }))).into_response())
 }
 
 /// The place after which the next page begins, bound to the filter that it belongs to.
@@ -228,8 +227,7 @@ fn checksum(text: &str) -> u32 {
 
 pub(super) async fn show(State(app): State<App>, Named(seq): Named) -> Result<Response, Problem> {
     let seq = seq.parse::<u64>().map_err(|_| Problem::invalid("a seq is a whole number"))?;
-    let (entry, as_of) = app.facts.ask(move |facts| facts.event(seq)).await?;
-    let mut body = shown(&entry);
+    let (mut body, as_of) = app.facts.ask(move |facts| facts.event(seq)).await?;
     set(&mut body, "as_of", json!(as_of));
     Ok((as_of_headers(&as_of), Json(body)).into_response())
 }
