@@ -263,7 +263,7 @@ fn stage_row(rollout: &Rollout, stage: &Stage, attempt: Option<&Attempt>) -> Sta
 fn outcome_of(rollout: &Rollout, stage: &Stage, attempt: Option<&Attempt>) -> &'static str {
     let left = |from: &crate::rollout::Provenance| {
         rollout.moves.iter().any(|m| {
-            m.kind == MoveKind::Started
+            matches!(m.kind, MoveKind::Started | MoveKind::WentOn)
                 && m.stage.as_ref() != Some(&stage.key)
                 && (m.at(), m.seq) > from.order_key()
         })

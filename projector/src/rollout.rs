@@ -34,7 +34,11 @@ pub use stages::{Attempt, Stage, StagePlan, Stages};
 
 use std::collections::BTreeMap;
 
-use schemas::{Event, RolloutId, values::Party};
+use schemas::{
+    Event, RolloutId,
+    event::{rollback::RolloutResumed, stage::StageStarted},
+    values::Party,
+};
 use serde::Serialize;
 
 use crate::recorded::{Moment, Read, Recorded, resolve, select};
@@ -136,6 +140,9 @@ impl Rollout {
         self.decisions.apply(event, from);
         self.measurements.apply(event, from);
         self.outcome.apply(event, from);
+        if let Event::RolloutResumed(e) = event {
+            self.go_on(e, from);
+        }
         if let Some(step) = Move::of(event, from, self) {
             if let (MoveKind::RollbackStarted, Some(stage)) = (step.kind, &step.stage) {
                 self.stages.rolled_back(stage, step.attempt, from.seq);
@@ -148,6 +155,27 @@ impl Rollout {
         if let Some(time) = from.time {
             self.times.insert(from.seq, time);
         }
+    }
+
+    /// Going on after a rollback is another attempt at the stage that it goes on with, else at the
+    /// one that was rolled back.
+    fn go_on(&mut self, resumed: &RolloutResumed, from: &Provenance) {
+        let Some(rollback) = self.rollbacks.actual.last() else { return };
+        let stage = resumed.stage.clone().or_else(|| rollback.stage.clone());
+        let Some(stage) = stage else { return };
+        let began = StageStarted {
+            stage,
+            attempt: None,
+            exposures: resumed.exposures.clone(),
+            reason: resumed.reason.clone(),
+            basis: resumed.basis,
+            actor: resumed.actor.clone(),
+            occurrence: resumed.occurrence.clone(),
+            evidence: resumed.evidence.clone(),
+            plan: resumed.plan.clone(),
+            note: resumed.note.clone(),
+        };
+        self.stages.went_on(Fact::new(&began, from), rollback.started.from.order_key());
     }
 
     /// When what set a rollback off happened, if the rollback names it.

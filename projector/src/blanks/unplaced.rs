@@ -105,7 +105,9 @@ impl List<'_> {
     }
 
     fn attempt(&mut self, key: &str, attempt: &Attempt) {
-        let starts = attempt.started.iter().chain(&attempt.started_again);
+        // What began it instead of a start is told as what it is.
+        let starts = attempt.started.iter().filter(|_| !attempt.by_resumption);
+        let starts = starts.chain(&attempt.started_again);
         starts.for_each(|f| self.fact(f, Event::StageStarted));
         attempt.retargeted.iter().for_each(|f| self.fact(f, Event::StageRetargeted));
         for hold in &attempt.holds {

@@ -141,7 +141,8 @@ impl Rollout {
     pub fn current(&self) -> Current {
         let last = self.moves.last();
         let exposing = self.moves.iter().rev().find(|m| {
-            !m.exposures.is_empty() || (m.kind == MoveKind::Started && self.planned(m).is_some())
+            let begins = matches!(m.kind, MoveKind::Started | MoveKind::WentOn);
+            !m.exposures.is_empty() || (begins && self.planned(m).is_some())
         });
         let (exposures, exposure_is_planned) = match exposing {
             Some(m) if m.exposures.is_empty() => (self.planned(m).unwrap_or_default(), true),

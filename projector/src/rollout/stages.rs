@@ -55,6 +55,9 @@ pub struct Attempt {
     /// From 1.
     pub number: u64,
     pub started: Option<Fact<StageStarted>>,
+    /// Whether what began it is no recorded start: the rollout went on after a rollback.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_resumption: bool,
     /// Further events that say the same attempt began.
     pub started_again: Vec<Fact<StageStarted>>,
     pub retargeted: Vec<Fact<StageRetargeted>>,
@@ -105,7 +108,9 @@ impl Stages {
                 self.stage(&e.stage).plans.push(StagePlan::replanned(e, from));
                 self.sort();
             }
-            Event::StageStarted(e) => self.stage(&e.stage).start(Fact::new(e, from)),
+            Event::StageStarted(e) => {
+                self.stage(&e.stage).start(Fact::new(e, from));
+            }
             Event::StageHeld(e) => {
                 let hold = Hold { held: Some(Fact::new(e, from)), resumed: None };
                 self.stage(&e.stage).attempt(e.attempt).holds.push(hold);
@@ -136,6 +141,17 @@ impl Stages {
     /// The rollback that began while an attempt ran belongs to it.
     pub(super) fn rolled_back(&mut self, key: &StageKey, attempt: Option<u64>, seq: u64) {
         self.stage(key).attempt(attempt).rollback_seqs.push(seq);
+        self.infer();
+    }
+
+    /// Begins the next attempt at a stage because the rollout went on after a rollback, unless an
+    /// attempt has begun since `rollback`, the place of the rollback in time.
+    pub(super) fn went_on(&mut self, began: Fact<StageStarted>, rollback: (Moment, u64)) {
+        let stage = self.stage(&began.value.stage);
+        let newest = stage.attempts.last().and_then(|a| a.started.as_ref());
+        if newest.is_none_or(|started| started.from.order_key() < rollback) {
+            stage.start(began).by_resumption = true;
+        }
         self.infer();
     }
 
@@ -197,19 +213,22 @@ impl Stage {
     }
 
     /// A start without a number is the next attempt, unless all that is known of the newest one is
-    /// results of unknown time: they may well be this attempt's own, read from a document.
-    fn start(&mut self, fact: Fact<StageStarted>) {
+    /// results of unknown time: they may well be this attempt's own, read from a document. A start
+    /// after the rollout went on is the same attempt, and says better when it began.
+    fn start(&mut self, fact: Fact<StageStarted>) -> &mut Attempt {
         let number = fact.value.attempt.unwrap_or_else(|| match self.attempts.last() {
             None => 1,
             Some(last) if last.may_still_begin() => last.number,
             Some(last) => last.number + 1,
         });
         let attempt = self.attempt(Some(number));
-        if attempt.started.is_none() {
+        if attempt.started.is_none() || attempt.may_still_begin() {
             attempt.started = Some(fact);
+            attempt.by_resumption = false;
         } else {
             attempt.started_again.push(fact);
         }
+        attempt
     }
 }
 
@@ -254,6 +273,7 @@ impl Attempt {
         Attempt {
             number,
             started: None,
+            by_resumption: false,
             started_again: vec![],
             retargeted: vec![],
             holds: vec![],
@@ -277,7 +297,8 @@ impl Attempt {
     }
 
     fn may_still_begin(&self) -> bool {
-        self.started.is_none()
+        (self.started.is_none() || self.by_resumption)
+            && self.rollback_seqs.is_empty()
             && self.ended.is_empty()
             && self.retargeted.is_empty()
             && self.holds.is_empty()

@@ -133,3 +133,98 @@ fn a_stage_given_up_in_a_rollback_does_not_end_the_rollback() {
     let again = format!("{ended}\n01-14 17:00 stage.started stage=stage-a");
     assert_eq!(Rollout::fold(&given(&again)).status(), super::Status::Running);
 }
+
+const ROLLED_BACK: &str = "
+    - @01-01 09:00 stage.planned stage=stage-a; label=A; ordinal=1; exposures=10%
+    - @01-01 09:00 stage.planned stage=stage-b; label=B; ordinal=2; exposures=25%
+    01-13 15:00 stage.started stage=stage-a; exposures=10%
+    01-13 16:00 rollback.started trigger=bug; to=off
+    01-13 17:00 rollback.completed to=off";
+
+#[test]
+fn going_on_after_a_rollback_is_another_attempt() {
+    let again = "01-20 15:00 stage.started stage=stage-a; exposures=10%";
+    let rows: [(&[&str], &str, &str); 8] = [
+        (&["01-20 15:00 rollout.resumed"], "running #2 at 10 %", "5, resumed"),
+        (
+            &["01-20 15:00 rollout.resumed stage=stage-a; exposures=5%"],
+            "running #2 at 5 %",
+            "5, resumed",
+        ),
+        // One attempt, whichever of the two is recorded first, and said twice at most.
+        (&["01-20 15:00 rollout.resumed stage=stage-a", again], "running #2 at 10 %", "6"),
+        (&[again, "01-20 15:00 rollout.resumed stage=stage-a"], "running #2 at 10 %", "5"),
+        (
+            &[
+                "01-20 15:00 rollout.resumed",
+                "01-20 15:00 stage.started stage=stage-a; attempt=2; exposures=10%",
+            ],
+            "running #2 at 10 %",
+            "6",
+        ),
+        (
+            &["01-20 15:00 rollout.resumed", "01-21 15:00 stage.completed stage=stage-a"],
+            "between_stages #2 at 10 %",
+            "5, resumed, completed",
+        ),
+        (
+            &[
+                "01-20 15:00 rollout.resumed",
+                "01-20 16:00 rollback.started trigger=bug; to=off",
+                "01-20 17:00 rollout.resumed",
+            ],
+            "running #3 at 10 %",
+            "5, resumed, rolled back",
+        ),
+        // Another stage than the one that was rolled back.
+        (&["01-20 15:00 rollout.resumed stage=stage-b; exposures=25%"], "running #1 at 25 %", ""),
+    ];
+    for (lines, now, second) in rows {
+        let rollout = Rollout::fold(&given(&format!("{ROLLED_BACK}\n{}", lines.join("\n"))));
+        let current = rollout.current();
+        let status = serde_json::to_value(current.status).unwrap();
+        let (attempt, at) = (current.attempt.unwrap(), exposure::words(&current.exposures));
+        assert_eq!(format!("{} #{attempt} at {at}", status.as_str().unwrap()), now, "{lines:?}");
+        let stage = rollout.stages.iter().next().unwrap();
+        assert_eq!(stage.attempts[0].rollback_seqs, [3]);
+        let shown = stage.attempts.get(1).map_or(String::new(), |a| {
+            let resumed = if a.by_resumption { ", resumed" } else { "" };
+            let ended = if a.ended.is_empty() { "" } else { ", completed" };
+            let back = if a.rollback_seqs.is_empty() { "" } else { ", rolled back" };
+            format!("{}{resumed}{ended}{back}", a.started.as_ref().unwrap().seq())
+        });
+        assert_eq!(shown, second, "{lines:?}");
+    }
+}
+
+#[test]
+fn what_follows_going_on_belongs_to_the_new_attempt() {
+    let history = format!(
+        "{ROLLED_BACK}
+        01-20 15:00 rollout.resumed stage=stage-a; exposures=10%; reason=fixed"
+    );
+    let now = moment("01-22 00:00");
+    let rollout = Rollout::fold(&given(&history));
+    assert_eq!(rollout.next_missing(now).what, "No results of stage-a are recorded.");
+    let facts = rollout.unplaced_facts(&[]).into_iter().filter(|f| f.seqs == [5]);
+    assert_eq!(facts.count(), 1, "going on is told once");
+
+    let history = format!(
+        "{history}\n01-21 15:00 stage.results_recorded stage=stage-a; results.unique_users=#7"
+    );
+    let rollout = Rollout::fold(&given(&history));
+    let rows = crate::report::Report::of(&rollout, now).stages;
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|r| format!("{} {:?} {} {}", r.stage, r.attempt, r.outcome, r.results.len()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "stage-a Some(1) rolled back 0",
+            "stage-a Some(2) running 1",
+            "stage-b None not started 0"
+        ]
+    );
+    assert_eq!(rollout.next_missing(now).what, "No start of stage-b is recorded.");
+}
