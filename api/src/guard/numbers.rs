@@ -35,7 +35,6 @@ pub(super) fn stands_alone(text: &str, at: &Range<usize>, joints: Joints) -> boo
     let mut before = head.chars().rev();
     let joined = |c: char| c.is_alphanumeric() || (c == '_' && joints == Joints::None);
     let starts = match before.next() {
-        None => true,
         Some(c) if joined(c) || "-.%".contains(c) => false,
         Some('_' | '#' | ',' | '/' | '=') => match joints {
             Joints::None => false,
@@ -43,7 +42,7 @@ pub(super) fn stands_alone(text: &str, at: &Range<usize>, joints: Joints) -> boo
             Joints::Loose => !before.next().is_some_and(|c| c.is_ascii_digit()),
             Joints::Firm => true,
         },
-        Some(_) => true,
+        Some(_) | None => true,
     };
     let ends = match after.next() {
         Some(',' | '/') if joints == Joints::Firm => true,
