@@ -9,7 +9,7 @@
 //! - [`history`], [`answers`]: reading the log, and what is answered from it.
 //! - [`plan`], [`words`], [`flags`]: what people and flag services wrote, understood.
 //! - [`record`]: every event as typed flags.
-//! - [`serve`], [`http`], [`facts`]: the running service.
+//! - [`serve`], [`http`], [`facts`]: the running service; [`tail`]: the log, followed.
 //! - [`commands`]: one function for each command.
 
 pub mod answers;
@@ -38,4 +38,5 @@ pub mod record;
 pub mod remote;
 pub mod serve;
 pub mod show;
+pub mod tail;
 pub mod words;
