@@ -12,6 +12,7 @@ mod crash;
 mod faults;
 mod harness;
 mod http;
+mod metrics;
 mod plans;
 mod privacy;
 mod record;

@@ -58,7 +58,7 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Verify { dir, head } => verify::run(context, dir, head.as_deref()),
         Command::Views(command) => views::run(context, command),
         Command::Clock(Clock::Step { reason }) => clock_step(context, &reason),
-        Command::Serve { listen } => serve::run(context, &listen),
+        Command::Serve { listen, log_format } => serve::run(context, &listen, log_format),
     }
 }
 

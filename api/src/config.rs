@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::output::Format;
+use crate::{logging::LogFormat, output::Format};
 
 /// Records every flag change, stage, decision, metric, bug and rollback of a rollout, for good, and
 /// proves that nothing was changed since.
@@ -87,6 +87,9 @@ pub enum Command {
         /// Where to listen; loopback only, as there are no access tokens yet
         #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
         listen: String,
+        /// The form of the lines on stderr; text on a terminal, json elsewhere
+        #[arg(long, value_enum, env = "ROLLOUT_LEDGER_LOG_FORMAT")]
+        log_format: Option<LogFormat>,
     },
 }
 

@@ -27,6 +27,7 @@ use serde_json::Value;
 
 use crate::{
     answers::AsOf,
+    clock,
     commands::shown,
     exit::{Code, fail},
     history::History,
@@ -86,6 +87,19 @@ impl Facts {
     /// How many entries the views have read.
     pub fn next(&self) -> u64 {
         self.views.position().next
+    }
+
+    /// How many durable entries the views do not hold yet, and how long the oldest of these has been
+    /// durable. Blocks.
+    pub fn lag(&self) -> (u64, Duration) {
+        let next = self.next();
+        let behind = self.heads.borrow().next.0.saturating_sub(next);
+        if behind == 0 {
+            return (0, Duration::ZERO);
+        }
+        let oldest = self.log.headers(Seq(next), 1).unwrap_or_default();
+        let recorded_us = oldest.first().map_or(0, |header| header.recorded_at_us);
+        (behind, Duration::from_micros(clock::wall_us().saturating_sub(recorded_us)))
     }
 
     /// Answers a question on a thread that may block, once the views hold what was durable when it

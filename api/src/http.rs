@@ -4,6 +4,8 @@ mod body;
 mod events;
 mod flags;
 mod health;
+mod metrics;
+mod observe;
 pub(crate) mod problem;
 mod rollouts;
 mod views;
@@ -22,7 +24,9 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::problem::{Asked, Named, Problem};
-use crate::{answers::AsOf, facts::Facts, ingest::Intake, moment, remote::VIA_HEADER};
+use crate::{
+    answers::AsOf, facts::Facts, ingest::Intake, metrics::Metrics, moment, remote::VIA_HEADER,
+};
 
 /// Names the state that an answer was computed at: `SEQ:HASH`.
 const AS_OF_HEADER: HeaderName = HeaderName::from_static("ledger-as-of");
@@ -32,6 +36,7 @@ const AS_OF_HEADER: HeaderName = HeaderName::from_static("ledger-as-of");
 pub struct App {
     pub facts: Arc<Facts>,
     pub intake: Intake,
+    pub metrics: Arc<Metrics>,
     /// Whether the whole log was verified since the start.
     pub verified: watch::Receiver<bool>,
     /// Shown by commands that can read `serve.json`.
@@ -55,10 +60,12 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/views/rebuild", post(views::rebuild))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::scrape))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(local_names_only))
+        .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }
 

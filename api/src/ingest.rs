@@ -3,12 +3,15 @@
 //! The thread takes what has gathered and records it in one commit, so load makes commits larger
 //! and not slower: that is the whole of our group commit. A full mailbox answers `Busy` at once.
 
-use std::thread;
+use std::{sync::Arc, thread, time::Instant};
 
 use ledger::{BATCH_LEN_MAX, BATCH_SIZE_MAX, Head, Outcome, Submission};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::engine::Engine;
+use crate::{
+    engine::Engine,
+    metrics::{Committing, Metrics},
+};
 
 /// Submissions that may wait for the writer. Full means 503 with `Retry-After`.
 pub const QUEUE_LEN_MAX: usize = 4_096;
@@ -45,7 +48,7 @@ pub struct WriterThread {
 }
 
 /// Starts the writer's thread.
-pub fn start(mut engine: Engine) -> anyhow::Result<(Intake, WriterThread)> {
+pub fn start(mut engine: Engine, metrics: Arc<Metrics>) -> anyhow::Result<(Intake, WriterThread)> {
     let (requests, mailbox) = mpsc::channel(QUEUE_LEN_MAX);
     let (publish, head) = watch::channel(engine.writer.head());
     engine.writer.on_publish(move |head| {
@@ -53,14 +56,18 @@ pub fn start(mut engine: Engine) -> anyhow::Result<(Intake, WriterThread)> {
     });
     let (end, ended) = oneshot::channel();
     let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
-        let result = run(engine, mailbox);
+        let result = run(engine, mailbox, &metrics);
         let _ = end.send(());
         result
     })?;
     Ok((Intake { requests, head }, WriterThread { thread, ended }))
 }
 
-fn run(mut engine: Engine, mut mailbox: mpsc::Receiver<Request>) -> anyhow::Result<Engine> {
+fn run(
+    mut engine: Engine,
+    mut mailbox: mpsc::Receiver<Request>,
+    metrics: &Metrics,
+) -> anyhow::Result<Engine> {
     let mut waiting = None;
     while let Some(first) = waiting.take().or_else(|| mailbox.blocking_recv()) {
         let (mut submissions, mut answers) = (Vec::new(), Vec::new());
@@ -87,8 +94,10 @@ fn run(mut engine: Engine, mut mailbox: mpsc::Receiver<Request>) -> anyhow::Resu
             continue;
         }
         let now = engine.clock.now_us()?;
+        let (committing, begun) = (Committing::of(&submissions), Instant::now());
         // On an error every answer is dropped, which its sender reads as `InDoubt`.
         let outcomes = engine.writer.commit(submissions, now)?;
+        metrics.committed(&committing.done(&outcomes), begun.elapsed());
         for (answer, outcome) in answers.into_iter().zip(outcomes) {
             // A sender that went away does not undo what is recorded.
             let _ = answer.send(outcome);
@@ -118,6 +127,11 @@ impl Intake {
     /// Whether the writer's thread still takes submissions.
     pub fn is_open(&self) -> bool {
         !self.requests.is_closed()
+    }
+
+    /// How many submissions wait for the writer.
+    pub fn waiting(&self) -> usize {
+        self.requests.max_capacity() - self.requests.capacity()
     }
 
     /// The durable head, as followers see it.

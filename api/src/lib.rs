@@ -10,6 +10,7 @@
 //! - [`plan`], [`words`], [`flags`]: what people and flag services wrote, understood.
 //! - [`record`]: every event as typed flags.
 //! - [`serve`], [`http`], [`facts`]: the running service; [`tail`]: the log, followed.
+//! - [`metrics`], [`logging`]: what it says of itself.
 //! - [`commands`]: one function for each command.
 
 pub mod answers;
@@ -30,6 +31,8 @@ pub mod http;
 pub mod ingest;
 pub mod intake;
 mod json;
+pub mod logging;
+pub mod metrics;
 pub mod moment;
 pub mod output;
 pub mod plan;

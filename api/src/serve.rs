@@ -5,7 +5,7 @@
 //! records what it has accepted, and only then is the log closed.
 
 use std::{
-    io::{IsTerminal as _, Write as _},
+    io::Write as _,
     net::{SocketAddr, ToSocketAddrs as _},
     sync::Arc,
     thread,
@@ -22,9 +22,9 @@ use tokio::{
     task::spawn_blocking,
 };
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use crate::{
+    clock,
     context::Context,
     engine::{Engine, VERSION},
     exit::{Code, fail},
@@ -33,6 +33,7 @@ use crate::{
     http::{self, App},
     ingest,
     json::set,
+    metrics::Metrics,
 };
 
 /// How long requests in flight may take to finish once the server is told to stop.
@@ -43,7 +44,6 @@ const STOP_WAIT_MAX: Duration = Duration::from_secs(4);
 /// # Errors
 /// When the directory or the address cannot be used, or recording stopped.
 pub async fn run(context: &Context, listen: &str) -> anyhow::Result<()> {
-    log_to_stderr();
     let address = loopback(listen)?;
     let home = context.alone()?;
     let listener = TcpListener::bind(address)
@@ -64,12 +64,19 @@ pub async fn serve(
     let engine = spawn_blocking(move || open(&opening)).await??;
     let log = engine.log.clone();
     let verifying = log.clone();
-    let (intake, mut writer) = ingest::start(engine)?;
+    let metrics = Arc::new(Metrics::new(VERSION, clock::wall_us()));
+    let (intake, mut writer) = ingest::start(engine, metrics.clone())?;
     let (opening, heads) = (home.clone(), intake.heads());
     let (facts, mut views) = spawn_blocking(move || Facts::start(log, &opening, heads)).await??;
     let token: Arc<str> = random_hex::<32>().into();
-    let (verified, mut damaged) = verify_aside(verifying)?;
-    let app = App { facts: facts.clone(), intake: intake.clone(), verified, token: token.clone() };
+    let (verified, mut damaged) = verify_aside(verifying, metrics.clone())?;
+    let app = App {
+        facts: facts.clone(),
+        intake: intake.clone(),
+        metrics,
+        verified,
+        token: token.clone(),
+    };
     let url = format!("http://{}", listener.local_addr()?);
     let serving = Serving {
         url: url.clone(),
@@ -111,11 +118,15 @@ pub async fn serve(
 /// stop, and what is older may have been changed meanwhile. `readyz` waits for it.
 fn verify_aside(
     log: Arc<dyn Log>,
+    metrics: Arc<Metrics>,
 ) -> std::io::Result<(watch::Receiver<bool>, oneshot::Receiver<anyhow::Error>)> {
     let (done, verified) = watch::channel(false);
     let (tell, damaged) = oneshot::channel();
     thread::Builder::new().name("verify".to_owned()).spawn(move || {
         let found = ledger::verify(&*log, &VerifyOptions::default());
+        let sound = found.as_ref().is_ok_and(|report| report.first_bad.is_none());
+        let entries = found.as_ref().map_or(0, |report| report.entries);
+        metrics.verified(sound, entries, clock::wall_us());
         let error = match found {
             Ok(Report { first_bad: None, .. }) => {
                 done.send_replace(true);
@@ -174,15 +185,4 @@ fn watch_signals(stopping: CancellationToken) -> anyhow::Result<()> {
         stopping.cancel();
     });
     Ok(())
-}
-
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("ROLLOUT_LEDGER_LOG");
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
-    // A second initialisation in one process is a test's, and keeps the first.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .try_init();
 }

@@ -1,8 +1,17 @@
 //! `serve`.
 
-use crate::{context::Context, serve};
+use crate::{
+    context::Context,
+    logging::{self, LogFormat},
+    serve,
+};
 
-pub(super) fn run(context: &Context, listen: &str) -> anyhow::Result<()> {
+pub(super) fn run(
+    context: &Context,
+    listen: &str,
+    log_format: Option<LogFormat>,
+) -> anyhow::Result<()> {
+    logging::start(log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve::run(context, listen))
 }

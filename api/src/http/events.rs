@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{App, Asked, Named, Problem, as_of_headers, body, local_command};
+use super::{App, Asked, Named, Problem, as_of_headers, body, local_command, observe};
 use crate::{
     config::EventFilter,
     filter,
@@ -86,7 +86,11 @@ fn submitter(app: &App, headers: &HeaderMap) -> Result<Submitter, Problem> {
 }
 
 async fn submit(app: &App, submission: Submission) -> Result<Vec<Receipt>, Problem> {
-    match app.intake.record(submission).await? {
+    let outcome = app.intake.record(submission).await?;
+    if let Some(received) = observe::received() {
+        app.metrics.appended(received.elapsed());
+    }
+    match outcome {
         Outcome::Recorded(receipts) => Ok(receipts.into_iter().map(Receipt::from).collect()),
         Outcome::Conflict { index, seq } => Err(Problem::conflict(index, seq)),
     }

@@ -9,6 +9,7 @@ use axum::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::observe::{self, Refused};
 use crate::{
     exit::{Code, Failure},
     ingest::IngestError,
@@ -34,6 +35,12 @@ struct Document {
     detail: String,
     /// For programs. Never changes.
     code: &'static str,
+    /// The guard's rule, if it was the guard. Not sent: `detail` names it.
+    #[serde(skip)]
+    rule: Option<&'static str>,
+    /// The request, as the server's log names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
     /// Which of several submitted events is meant, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
@@ -53,6 +60,8 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             code,
+            rule: None,
+            request_id: None,
             index: None,
             pointer: None,
             receipts: Vec::new(),
@@ -98,12 +107,15 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        self.0.request_id = observe::request_id();
         let status =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&*self.0)).into_response();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        let refused = Refused { code: self.0.code, rule: self.0.rule };
+        response.extensions_mut().insert(refused);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             let wait = HeaderValue::from_static(RETRY_AFTER_SECONDS);
             response.headers_mut().insert(header::RETRY_AFTER, wait);
@@ -121,6 +133,9 @@ impl From<Refusal> for Problem {
             Why::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         };
         let mut problem = Problem::new(status, refusal.why.code(), refusal.message());
+        if let Why::PersonalData(rule) = refusal.why {
+            problem.0.rule = Some(rule);
+        }
         problem.0.pointer = Some(refusal.pointer).filter(|p| !p.is_empty());
         problem.0.index = refusal.index;
         problem

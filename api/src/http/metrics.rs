@@ -1,0 +1,26 @@
+//! `/metrics`: what the service counts of itself, as OpenMetrics text.
+
+use axum::{
+    extract::State,
+    http::{HeaderName, header},
+    response::IntoResponse,
+};
+use tokio::task::spawn_blocking;
+
+use super::{App, Problem};
+use crate::metrics::Reading;
+
+/// As the OpenMetrics 1.0 specification names its text format.
+const KIND: [(HeaderName, &str); 1] =
+    [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+
+pub(super) async fn scrape(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+    let text = spawn_blocking(move || {
+        let head = app.intake.heads().borrow().next.0.checked_sub(1);
+        let (lag_entries, lag) = app.facts.lag();
+        let queue = app.intake.waiting();
+        app.metrics.text(&Reading { queue, head, lag_entries, lag })
+    });
+    let text = text.await.map_err(|e| Problem::from(anyhow::Error::from(e)))?;
+    Ok((KIND, text))
+}
