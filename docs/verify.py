@@ -3,8 +3,7 @@
   python3 verify.py DIR [SEQ:HASH]    DIR holds log/; SEQ:HASH is an entry that you know from elsewhere
 
 Prints one JSON object. Exit 0: everything holds; 3: something was changed or lost; 2: wrong usage.
-The chain needs the package `blake3`; without it digests, places and checksums are checked, and the answer says so.
-"""
+The chain needs the package `blake3`; without it digests, places and checksums are checked, and the answer says so."""
 import hashlib, json, pathlib, re, struct, sys, zlib
 try: from blake3 import blake3
 except ImportError: blake3 = None
@@ -16,8 +15,7 @@ def frame(b, at):  # (left, header, payload or None, end), or a word that says w
     if at + 88 > len(b): return "truncated"
     size, flags, left = struct.unpack_from(">IBH", b, at)
     end = at + 92 + size
-    if size > PAYLOAD_MAX: return "crc"
-    if end > len(b): return "truncated"
+    if size > PAYLOAD_MAX or end > len(b): return "crc" if size > PAYLOAD_MAX else "truncated"
     if zlib.crc32(b[at:end - 4]) != number(b[end - 4:end]): return "crc"
     if flags > 1 or (flags == 1) != (size == 0) or b[at + 7] != 1: return "unknown"
     return left, b[at + 7:at + 88], None if flags else b[at + 88:end - 4], end
@@ -48,31 +46,30 @@ def event(payload):  # the event that a payload is, which must be canonical JSON
         if encode(v).encode() == payload and all(isinstance(v[k], str) for k in ("type", "source", "id")): return v
     except (ValueError, KeyError, TypeError, RecursionError): pass
     raise Bad("not_canonical")
-def target(data):  # what a redaction names, if it says all that it must
-    t = data.get("target") if isinstance(data, dict) and all(isinstance(data.get(k), str) for k in ("source", "id")) else None
-    return t if isinstance(t, dict) else {}
+def target(data):  # the place and the hash that a redaction names, if it says all that it must
+    get = lambda v, name: v.get(name) if isinstance(v, dict) else None
+    seq, *texts = [get(get(data, "target"), "seq"), get(get(data, "target"), "hash"), get(data, "source"), get(data, "id")]
+    if type(seq) is int and seq >= 0 and all(isinstance(t, str) for t in texts) and re.fullmatch("[0-9a-f]{64}", texts[0]): return seq, texts[0]
 
 def verify(directory, expected=None):
     log = pathlib.Path(directory) / "log"
-    line = re.fullmatch(rb"([0-9]+) ([0-9a-f]{64})\n", (log / "head").read_bytes() if (log / "head").exists() else b"")
+    head = (log / "head").read_bytes() if (log / "head").exists() else None
+    line = re.fullmatch(rb"([0-9]+) ([0-9a-f]{64})\n", head or b"")
     floor = (int(line[1]), line[2].decode()) if line else (-1, "")
-    known = [floor, expected or (-1, "")]
-    names = sorted(int(p.stem) for p in log.iterdir() if re.fullmatch(r"[0-9]{20}\.seg", p.name))
-    seq, parent, time, erased, redactions, torn, bad = 0, bytes(32), 0, [], [], None, None
+    known, names = [floor, expected or (-1, "")], sorted(int(p.stem) for p in log.iterdir() if re.fullmatch(r"[0-9]{20}\.seg", p.name))
+    seq, parent, time, erased, redactions, steps, torn, bad = 0, bytes(32), 0, {}, [], [], None, None
     try:
         for name in names:
             if name != seq: raise Bad("segment_missing")
             b, at, left, whole = (log / f"{name:020}.seg").read_bytes(), 0, 0, (seq, parent, 0)
             while at < len(b) or left:
-                found = frame(b, at)
-                if isinstance(found, str):  # a torn tail is the last commit, above the floor, and incomplete or unreadable
+                if isinstance(found := frame(b, at), str):  # a torn tail is the last commit, above the floor, and incomplete or unreadable
                     if name != names[-1] or found == "unknown" or floor[0] >= whole[0] or later_commit(b, whole[2], *whole[:2]): raise Bad(found)
                     seq, parent, torn = *whole[:2], {"seq": whole[0], "bytes": len(b) - whole[2]}
                     break
                 before, (left, h, payload, at) = left, found
                 e = None if payload is None else event(payload)
-                if number(h[1:9]) != seq: raise Bad("place")
-                if blake3 and h[17:49] != parent: raise Bad("parent")
+                if number(h[1:9]) != seq or blake3 and h[17:49] != parent: raise Bad("parent" if number(h[1:9]) == seq else "place")
                 if number(h[9:17]) > TIME_MAX: raise Bad("time_out_of_range")
                 if number(h[9:17]) < time and not (e and e["type"] == "rollout.ledger.clock_stepped.v1"): raise Bad("clock_back")
                 if e and hashlib.sha256(payload).digest() != h[49:81]: raise Bad("digest")
@@ -80,16 +77,23 @@ def verify(directory, expected=None):
                 if seq == 0 and not (e and e["type"] == "rollout.ledger.opened.v1"): raise Bad("not_opened")
                 hash = blake3(h, derive_key_context=CONTEXT).digest() if blake3 else b""
                 if blake3 and any(k[0] == seq and k[1] != hash.hex() for k in known): raise Bad("head_mismatch")
-                if not e: erased.append((seq, hash.hex()))
-                elif e["type"] == "rollout.event.redacted.v1": redactions.append((seq, target(e.get("data"))))
+                if not e: erased[seq] = hash.hex()
+                elif e["type"] == "rollout.event.redacted.v1": redactions += [(seq, *t) for t in [target(e.get("data"))] if t]
+                elif e["type"] == "rollout.ledger.clock_stepped.v1": steps.append((seq, time, number(h[9:17])))
                 seq, parent, time = seq + 1, hash, number(h[9:17])
                 if left == 0: whole = (seq, parent, at)
-        for lost, hash in [(n, hash) for n, hash in erased if n < seq]:
-            fits = lambda by, t: lost < by < seq and t.get("seq") == lost and hash in (t.get("hash"), "")
-            if not any(fits(*redaction) for redaction in redactions): seq = lost; raise Bad("missing")
+        allows = lambda by, t, named: t < by < seq and erased.get(t) in (named, "")
+        lost = sorted({n for n in erased if n < seq} - {r[1] for r in redactions if allows(*r)})
+        if lost: raise Bad("missing")
         if any(k[0] >= seq for k in known): raise Bad("truncated")
-    except Bad as e: bad = {"seq": seq, "what": str(e)}
-    return {"ok": not bad, "entries": seq, "head": {"seq": seq - 1, "hash": parent.hex() or None}, "first_bad": bad, "torn": torn,
+    except Bad as e: bad = {"seq": lost[0] if str(e) == "missing" else seq, "what": str(e)}
+    mend = "; a writer will not start: verify with such a head; if it holds, write it to log/head as one line `SEQ HASH`"
+    note = f"log/head is {'missing' if head is None else 'no line `SEQ HASH`'}, and only a head kept elsewhere shows what was cut"
+    note += mend if head is not None or len(names) > 1 else ""
+    return {"ok": not bad, "entries": bad["seq"] if bad else seq, "head": {"seq": seq - 1, "hash": parent.hex() or None}, "first_bad": bad, "torn": torn,
+            "redactions": [{"by": by, "target": t, "erased": t in erased} for by, t, _ in redactions if by < seq],
+            "clock_steps": [{"seq": n, "from_us": before, "to_us": after} for n, before, after in steps if n < seq],
+            "erased_payloads_not_checked": sum(n < seq for n in erased), "notes": [note] * (not line and (head is not None or len(names) > 1 or seq > 1)),
             "chain": "checked" if blake3 else "NOT CHECKED: install the Python package blake3"}
 
 if __name__ == "__main__":

@@ -97,6 +97,12 @@ impl Engine {
     ) -> anyhow::Result<Engine> {
         let segments = SegmentLog::open(home.log())?;
         let (torn, ids) = (segments.torn_tail().cloned(), segments.index_dir());
+        if segments.floor_missing() {
+            output::say(
+                "note: log/head is missing, so only a head kept elsewhere shows whether entries \
+                 were cut off: `verify --head SEQ:HASH`; it is written again at the next clean stop",
+            )?;
+        }
         let log: Arc<dyn Log> = Arc::new(segments);
         check_home(home, &*log)?;
         let clock = clock(log.head().recorded_at_us)?;

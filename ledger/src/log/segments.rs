@@ -23,11 +23,12 @@ use std::{
 
 use crate::{
     chain::Head,
-    entry::{Entry, Hash, Seq},
+    entry::{Entry, Seq},
     log::{
         Log, LogError,
         segments::{
             append::Appender,
+            erase::Erasures,
             frame::{FrameReader, NoFrame},
             map::Segment,
         },
@@ -51,6 +52,7 @@ pub struct SegmentLog {
     /// `None`: opened for reading. Taken before `state` by all who take both.
     appender: Option<Mutex<Appender>>,
     torn: Option<TornTail>,
+    floor_missing: bool,
 }
 
 /// The end of a commit that a crash left in pieces. Nobody was told that it is recorded.
@@ -78,7 +80,7 @@ struct Active {
     /// Where the last commit ends.
     size: u64,
     offsets: Vec<u32>,
-    redacted: Vec<(Seq, Hash)>,
+    erasures: Erasures,
     /// Tells whether another process has put a rewritten file in its place.
     file_id: u64,
 }
@@ -97,6 +99,13 @@ impl SegmentLog {
     /// What a crash had left behind the last whole commit when this log was opened.
     pub fn torn_tail(&self) -> Option<&TornTail> {
         self.torn.as_ref()
+    }
+
+    /// Whether the file `head` was missing when this log was opened, though there was more than a
+    /// first entry. A ledger's making and each clean stop write it, so it was lost or removed, and
+    /// only a head that was kept elsewhere shows whether entries were cut off as well.
+    pub fn floor_missing(&self) -> bool {
+        self.floor_missing
     }
 
     fn state(&self) -> RwLockReadGuard<'_, State> {

@@ -46,9 +46,10 @@ pub fn verify_dir(dir: &Path, options: &VerifyOptions) -> Result<Report, LogErro
             break;
         }
     }
+    let entries = first_bad.as_ref().map_or(whole.head.next, |bad| bad.seq);
     let mut report = Report::conclude(&checks, whole.head, whole.findings, first_bad);
     report.torn = whole.torn;
-    report.notes = notes(floor, names.len());
+    report.notes = notes(floor, names.len(), entries);
     Ok(report)
 }
 
@@ -124,13 +125,22 @@ impl Whole<'_> {
     }
 }
 
-fn notes(floor: Floor, segments: usize) -> Vec<String> {
-    let note = match floor {
-        Floor::Unreadable => "the file `head` cannot be read, so a cut at the end would not show",
-        Floor::Absent if segments > 1 => {
-            "the file `head` is missing, so a cut at the end would not show"
-        }
-        _ => return Vec::new(),
+/// What the file `head` cannot show. `docs/verify.py` says the same in the same words.
+fn notes(floor: Floor, segments: usize, entries: Seq) -> Vec<String> {
+    let (what, stops) = match floor {
+        Floor::At(..) => return Vec::new(),
+        Floor::Unreadable => ("no line `SEQ HASH`", true),
+        Floor::Absent => ("missing", segments > 1),
     };
-    vec![note.to_owned()]
+    // Without a clean stop since the first entry there is none yet.
+    if !stops && entries <= Seq(1) {
+        return Vec::new();
+    }
+    let mend = if stops {
+        "; a writer will not start: verify with such a head; if it holds, write it to log/head as \
+         one line `SEQ HASH`"
+    } else {
+        ""
+    };
+    vec![format!("log/head is {what}, and only a head kept elsewhere shows what was cut{mend}")]
 }

@@ -1,5 +1,7 @@
 //! What must hold for each entry, wherever it is kept.
 
+use std::collections::HashMap;
+
 use crate::{
     chain::{Break, Head},
     entry::{Digest, Hash, Header, Seq},
@@ -71,17 +73,18 @@ impl Findings {
 
     /// The first entry whose payload is gone without a redaction that allows it.
     pub(crate) fn first_missing(&self) -> Option<Damage> {
-        let allowed = |seq: Seq, hash: Hash| {
-            self.redactions.iter().any(|(at, redaction)| {
-                *at > seq && redaction.target == seq && redaction.hash == hash
-            })
-        };
-        let missing = self.erased.iter().find(|(seq, hash)| !allowed(*seq, *hash));
-        missing.map(|(seq, _)| {
-            let what = "its payload is missing, and no redaction in the chain allows that";
-            damage(*seq, "missing", what, COMPARE)
-        })
+        let redactions = self.redactions.iter();
+        // In order, so the last redaction of a target is the one that is kept.
+        let last_by: HashMap<_, _> = redactions.map(|(by, r)| ((r.target, r.hash), *by)).collect();
+        let allowed = |erased: &(Seq, Hash)| last_by.get(erased).is_some_and(|by| *by > erased.0);
+        self.erased.iter().find(|erased| !allowed(erased)).map(|(seq, _)| missing(*seq))
     }
+}
+
+/// The damage of an entry whose payload was taken away, and nobody said why.
+pub(crate) fn missing(seq: Seq) -> Damage {
+    let what = "its payload is missing, and no redaction in the chain allows that";
+    damage(seq, "missing", what, COMPARE)
 }
 
 /// The rules, and how far they have been applied.

@@ -213,6 +213,15 @@ fn forged_entries() -> Vec<Tamper> {
             Some(("clock_back", 14)),
         ),
         tamper(
+            "the last microsecond of the year 9999",
+            |l| {
+                l.forge(2, |f| f[5].change(|h| h.recorded_at_us = RECORDED_AT_US_MAX));
+                let last = frames(&fs::read(&l.segments()[2]).unwrap())[5].decoded().hash();
+                l.write_head(14, &last);
+            },
+            None,
+        ),
+        tamper(
             "a time after the year 9999",
             |l| l.forge(2, |f| f[5].change(|h| h.recorded_at_us = RECORDED_AT_US_MAX + 1)),
             Some(("time_out_of_range", 14)),

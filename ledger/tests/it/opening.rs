@@ -7,11 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use ledger::{Log, LogError, SegmentLog, Seq};
+use ledger::{Envelope, Index, Log, LogError, SegmentLog, Seq, Submission, Writer, verify_dir};
 
 use crate::{
     forge::{Ledger, ledger},
-    story::{chain, entry, note, opened, record, redaction},
+    story::{START_US, chain, entry, note, opened, record, redaction, strict},
 };
 
 /// Every file below a directory, with its bytes.
@@ -86,23 +86,27 @@ fn reading_alone_writes_nothing_whatever_it_finds() {
 #[test]
 fn a_reader_follows_a_writer_through_seals_and_erasures() {
     let dir = tempfile::tempdir().unwrap();
-    let writer = SegmentLog::create_with_segment_size(dir.path(), 1_500).unwrap();
+    let log = Arc::new(SegmentLog::create_with_segment_size(dir.path(), 1_500).unwrap());
+    let mut writer = Writer::open(log.clone(), Index::in_memory()).unwrap();
     let reader = SegmentLog::open_read_only(dir.path()).unwrap();
-    let entries = chain(60);
-    for (n, commit) in entries.chunks(3).enumerate() {
+    for n in 0..20 {
         let before = reader.head();
-        writer.append(commit).unwrap();
+        let notes = (0..3).map(|at| note(&format!("{n}-{at}"))).collect();
+        writer.commit(vec![Submission::new(notes).unwrap()], START_US).unwrap();
         if n % 4 == 1 {
             // One that the reader has in its active segment, or in one that it knows as sealed.
-            writer.erase(Seq(n as u64)).unwrap();
+            let target = log.read(Seq(0), 99).unwrap().into_iter().nth(n).unwrap();
+            let envelope = Envelope::read(target.payload().unwrap()).unwrap();
+            let redaction = redaction(&format!("r{n}"), &target, envelope.id());
+            writer.redact(redaction, START_US).unwrap();
         }
         assert_eq!(reader.head(), before, "a head moves only when it is asked to");
         if n % 2 == 0 {
             reader.refresh().unwrap();
-            assert_eq!(reader.head(), writer.head(), "commit {n}");
+            assert_eq!(reader.head(), log.head(), "commit {n}");
         }
         let all = reader.head().len_from(Seq(0));
-        assert_eq!(reader.read(Seq(0), all).unwrap(), writer.read(Seq(0), all).unwrap());
+        assert_eq!(reader.read(Seq(0), all).unwrap(), log.read(Seq(0), all).unwrap());
     }
 }
 
@@ -110,7 +114,13 @@ fn a_reader_follows_a_writer_through_seals_and_erasures() {
 fn maps_are_made_again_from_the_segments() {
     let dir = tempfile::tempdir().unwrap();
     let whole = ledger(&dir.path().join("whole"));
-    let map = "map/00000000000000000005.map";
+    // The first segment holds an erased payload, and the second its redaction.
+    for map in ["map/00000000000000000000.map", "map/00000000000000000005.map"] {
+        map_is_made_again(&whole, map);
+    }
+}
+
+fn map_is_made_again(whole: &Ledger, map: &str) {
     let good = fs::read(whole.log().join(map)).unwrap();
     let entries = SegmentLog::open_read_only(whole.log()).unwrap().read(Seq(0), 99).unwrap();
     for at in 0..good.len() {
@@ -130,6 +140,66 @@ fn maps_are_made_again_from_the_segments() {
     assert_eq!(fs::read(whole.log().join(map)).unwrap(), good);
 }
 
+/// Someone takes payloads away and mends checksums, maps or no maps: nothing may show them as
+/// lawfully redacted.
+#[test]
+fn a_payload_that_no_redaction_takes_away_stops_every_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = ledger(&dir.path().join("whole"));
+    let cases = [("sealed first", 0, 1, 1), ("sealed", 1, 2, 7), ("active", 2, 4, 13)];
+    for (name, segment, at, seq) in cases {
+        for maps in [true, false] {
+            let copy = whole.copy_to(&dir.path().join(format!("{name} {maps}")));
+            copy.forge(segment, |frames| {
+                frames[at].flags = 1;
+                frames[at].payload.clear();
+            });
+            if !maps {
+                fs::remove_dir_all(copy.log().join("map")).unwrap();
+            }
+            let before = contents(&copy.dir);
+            for opened in [SegmentLog::open_read_only(copy.log()), SegmentLog::open(copy.log())] {
+                let Err(LogError::Corrupt(damage)) = opened else { panic!("{name}: {opened:?}") };
+                assert_eq!((damage.code, damage.seq), ("missing", Seq(seq)), "{name}");
+            }
+            let after = contents(&copy.dir);
+            let kept = |path: &Path| path.extension().is_some_and(|e| e == "seg");
+            assert!(
+                before.iter().filter(|(path, _)| kept(path)).all(|(p, b)| after.get(p) == Some(b))
+            );
+        }
+    }
+    // The one that was redacted by the rules is no reason to stop.
+    assert_eq!(entry(&SegmentLog::open(whole.log()).unwrap(), 2).payload(), None);
+}
+
+#[test]
+fn a_floor_that_is_missing_past_the_first_entry_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = SegmentLog::create(dir.path()).unwrap();
+    assert!(!log.floor_missing());
+    drop(log);
+    let told = || {
+        let told = SegmentLog::open(dir.path()).unwrap().floor_missing();
+        assert_eq!(SegmentLog::open_read_only(dir.path()).unwrap().floor_missing(), told);
+        assert_eq!(verify_dir(dir.path(), &strict()).unwrap().notes.len(), usize::from(told));
+        told
+    };
+    let append = |from: usize, to: usize| {
+        let log = SegmentLog::open(dir.path()).unwrap();
+        log.append(&chain(to)[from..]).unwrap();
+        log
+    };
+    drop(append(0, 1));
+    assert!(!told(), "a crash before the first clean stop");
+    drop(append(1, 2));
+    assert!(told());
+    append(2, 3).close().unwrap();
+    assert!(!told());
+    fs::remove_file(dir.path().join("head")).unwrap();
+    assert!(told());
+}
+
 /// A segment that was put back from a backup holds a payload that was erased since.
 #[test]
 fn a_payload_that_comes_back_is_erased_again() {
@@ -139,8 +209,8 @@ fn a_payload_that_comes_back_is_erased_again() {
     let file = dir.path().join("00000000000000000001.seg");
     let backup = fs::read(&file).unwrap();
     let redaction = redaction("r", &entry(&*log, 1), "a");
-    let mut writer = ledger::Writer::open(log.clone(), ledger::Index::in_memory()).unwrap();
-    writer.redact(redaction, crate::story::START_US).unwrap();
+    let mut writer = Writer::open(log.clone(), Index::in_memory()).unwrap();
+    writer.redact(redaction, START_US).unwrap();
     record(&log, vec![vec![note("c")]]);
     drop((writer, log));
     fs::write(&file, backup).unwrap();

@@ -9,7 +9,6 @@ use std::{
 
 use crate::{
     entry::{Entry, Seq},
-    envelope::Mark,
     log::{
         Log as _, LogError, assert_follows,
         segments::{Active, SegmentLog, files, frame, map::Segment},
@@ -86,10 +85,7 @@ impl SegmentLog {
         active.head = head;
         active.size += buffer.len() as u64;
         active.offsets.append(&mut offsets);
-        active.redacted.extend(entries.iter().filter_map(|entry| match entry.mark() {
-            Mark::Redacted(redaction) => Some((redaction.target, redaction.hash)),
-            _ => None,
-        }));
+        active.erasures.note_redactions(entries);
         Ok(())
     }
 
@@ -108,8 +104,8 @@ impl SegmentLog {
 
         let mut state = self.state_mut();
         let new = Active::empty(head, file_id);
-        let Active { size, offsets, redacted, .. } = std::mem::replace(&mut state.active, new);
-        let sealed = Segment::known(&self.dir, (first, head), size, redacted, offsets);
+        let Active { size, offsets, erasures, .. } = std::mem::replace(&mut state.active, new);
+        let sealed = Segment::known(&self.dir, (first, head), size, erasures, offsets);
         let sealed = Arc::new(sealed);
         state.sealed.push(sealed.clone());
         drop(state);

@@ -1,10 +1,10 @@
 //! Taking a payload out of a segment file: the one way in which written bytes ever change.
 
-use std::{fs, sync::Arc};
+use std::{collections::HashSet, fs, sync::Arc};
 
 use crate::{
     entry::{Entry, Hash, Seq},
-    envelope::Envelope,
+    envelope::{Envelope, Mark},
     log::{
         Log as _, LogError,
         segments::{
@@ -14,7 +14,46 @@ use crate::{
             map::Segment,
         },
     },
+    verify::rules::{Findings, missing},
 };
+
+/// The payloads that are gone from a segment, and those that its redactions take away: what tells
+/// a lawful gap from a theft without reading the entries again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Erasures {
+    /// Entries recorded here that have no payload any more, in order.
+    pub(crate) erased: Vec<(Seq, Hash)>,
+    /// Entries, here or before, whose payloads a redaction recorded here takes away. A redaction
+    /// need not be placed: it can only hold the hash of an entry before it.
+    pub(crate) redacted: Vec<(Seq, Hash)>,
+}
+
+impl Erasures {
+    pub(crate) fn of(findings: Findings) -> Erasures {
+        let redactions = findings.redactions.into_iter();
+        let redacted = redactions.map(|(_, redaction)| (redaction.target, redaction.hash));
+        Erasures { erased: findings.erased, redacted: redacted.collect() }
+    }
+
+    pub(super) fn append(&mut self, mut other: Erasures) {
+        self.erased.append(&mut other.erased);
+        self.redacted.append(&mut other.redacted);
+    }
+
+    /// Takes note of the redactions in a commit.
+    pub(super) fn note_redactions(&mut self, commit: &[Entry]) {
+        self.redacted.extend(commit.iter().filter_map(|entry| match entry.mark() {
+            Mark::Redacted(redaction) => Some((redaction.target, redaction.hash)),
+            _ => None,
+        }));
+    }
+
+    /// Takes note that a payload is gone now.
+    fn note_erased(&mut self, target: Seq, hash: Hash) {
+        let at = self.erased.partition_point(|(seq, _)| *seq < target);
+        self.erased.insert(at, (target, hash));
+    }
+}
 
 impl SegmentLog {
     pub(super) fn erase_payload(&self, target: Seq) -> Result<(), LogError> {
@@ -23,10 +62,10 @@ impl SegmentLog {
             return Err(LogError::InDoubt(None));
         }
         // A read checks the frame, so what is rewritten is known to be whole.
-        match self.read(target, 1)?.first() {
-            Some(entry) if entry.payload().is_some() => {}
+        let hash = match self.read(target, 1)?.first() {
+            Some(entry) if entry.payload().is_some() => entry.hash(),
             _ => return Ok(()),
-        }
+        };
         let (first, offsets) = self.state().whereabouts(&self.dir, target)?;
         let path = files::segment(&self.dir, first);
         let reading = LogError::while_(format!("reading {}", path.display()));
@@ -43,21 +82,29 @@ impl SegmentLog {
             appender.file = open_for_writing(&self.dir, first)?;
             let file_id = file_id(&self.dir, first)?;
             let active = &mut self.state_mut().active;
+            active.erasures.note_erased(target, hash);
             *active = Active { size: bytes.len() as u64, offsets, file_id, ..active.clone() };
         } else {
-            self.replace_sealed(first, bytes.len() as u64, offsets);
+            self.replace_sealed(first, (target, hash), bytes.len() as u64, offsets);
         }
         appender.in_doubt = false;
         Ok(())
     }
 
-    fn replace_sealed(&self, first: Seq, size: u64, offsets: Vec<u32>) {
+    fn replace_sealed(
+        &self,
+        first: Seq,
+        (target, hash): (Seq, Hash),
+        size: u64,
+        offsets: Vec<u32>,
+    ) {
         let mut state = self.state_mut();
         let Some(old) = state.sealed.iter_mut().find(|segment| segment.first == first) else {
             return;
         };
-        let redacted = old.redacted.clone();
-        *old = Arc::new(Segment::known(&self.dir, (first, old.head), size, redacted, offsets));
+        let mut erasures = old.erasures.clone();
+        erasures.note_erased(target, hash);
+        *old = Arc::new(Segment::known(&self.dir, (first, old.head), size, erasures, offsets));
         let new = old.clone();
         drop(state);
         // Derived: an old map does not fit the new file's size, so it is not believed.
@@ -67,8 +114,8 @@ impl SegmentLog {
     /// Erases what redactions in the chain name and a crash has left in place.
     pub(super) fn finish_erasures(&self) -> Result<(), LogError> {
         let state = self.state();
-        let sealed = state.sealed.iter().flat_map(|segment| segment.redacted.iter());
-        let redacted: Vec<_> = sealed.chain(&state.active.redacted).copied().collect();
+        let redacted: Vec<_> =
+            state.erasures().flat_map(|erasures| &erasures.redacted).copied().collect();
         drop(state);
         for (target, hash) in redacted {
             let entries = self.read(target, 1)?;
@@ -88,6 +135,22 @@ fn may_be_erased(entry: &Entry, hash: Hash) -> bool {
 }
 
 impl State {
+    fn erasures(&self) -> impl Iterator<Item = &Erasures> {
+        let sealed = self.sealed.iter().map(|segment| &segment.erasures);
+        sealed.chain([&self.active.erasures])
+    }
+
+    /// Checks that a redaction in the chain allows each payload to be gone.
+    pub(super) fn check_missing(&self) -> Result<(), LogError> {
+        let redacted = self.erasures().flat_map(|erasures| &erasures.redacted);
+        let redacted: HashSet<_> = redacted.collect();
+        let mut erased = self.erasures().flat_map(|erasures| &erasures.erased);
+        match erased.find(|erased| !redacted.contains(erased)) {
+            Some((seq, _)) => Err(missing(*seq).into()),
+            None => Ok(()),
+        }
+    }
+
     /// The segment that holds an entry, and where each of its entries begins.
     fn whereabouts(&self, dir: &std::path::Path, seq: Seq) -> Result<(Seq, Vec<u32>), LogError> {
         match self.sealed.iter().rfind(|s| s.first <= seq && seq < s.head.next) {

@@ -6,14 +6,16 @@
 //!
 //! | bytes        | field                                                          |
 //! |--------------|----------------------------------------------------------------|
-//! | 0 - 7        | `RLMAP001`                                                     |
+//! | 0 - 7        | `RLMAP002`                                                     |
 //! | 8 - 15       | first seq                                                      |
 //! | 16 - 23      | seq after the last entry                                       |
 //! | 24 - 31      | `recorded_at_us` of the last entry                             |
 //! | 32 - 63      | hash of the last entry                                         |
 //! | 64 - 71      | size of the segment file in bytes                              |
 //! | 72 - 75      | number of redactions: n                                        |
-//! | 76 - 75+40n  | the seq and the hash that each of them targets                 |
+//! | 76 - 79      | number of erased payloads: m                                   |
+//! | 40n          | the seq and the hash that each redaction targets               |
+//! | 40m          | the seq and the hash of each entry whose payload is erased     |
 //! | then         | CRC-32 of all before it                                        |
 //! | then         | a u32 for each entry: where its frame begins                   |
 //! | 4 more       | CRC-32 of these                                                |
@@ -32,6 +34,7 @@ use crate::{
         LogError,
         segments::{
             check::{SegmentCheck, Start, check},
+            erase::Erasures,
             files,
             frame::{FRONT_SIZE, peek_header},
         },
@@ -39,8 +42,8 @@ use crate::{
     verify::rules::Checks,
 };
 
-const MAGIC: &[u8; 8] = b"RLMAP001";
-const FIXED_SIZE: usize = 76;
+const MAGIC: &[u8; 8] = b"RLMAP002";
+const FIXED_SIZE: usize = 80;
 const TARGET_SIZE: usize = 40;
 
 /// A sealed segment, as its map describes it.
@@ -51,8 +54,7 @@ pub(crate) struct Segment {
     pub(crate) head: Head,
     /// Size of the file in bytes.
     pub(crate) size: u64,
-    /// Entries, here or before, whose payloads a redaction recorded here takes away.
-    pub(crate) redacted: Vec<(Seq, Hash)>,
+    pub(crate) erasures: Erasures,
     /// Read when first needed: all of them would take 40 MB at ten million entries.
     offsets: OnceLock<Vec<u32>>,
     map: PathBuf,
@@ -65,7 +67,7 @@ impl Segment {
             first,
             head: check.head,
             size: check.end,
-            redacted: check.findings.redactions.iter().map(|(_, r)| (r.target, r.hash)).collect(),
+            erasures: Erasures::of(check.findings),
             offsets: OnceLock::from(check.offsets),
             map: files::map(dir, first),
         }
@@ -76,11 +78,11 @@ impl Segment {
         dir: &Path,
         (first, head): (Seq, Head),
         size: u64,
-        redacted: Vec<(Seq, Hash)>,
+        erasures: Erasures,
         offsets: Vec<u32>,
     ) -> Segment {
         let map = files::map(dir, first);
-        Segment { first, head, size, redacted, offsets: OnceLock::from(offsets), map }
+        Segment { first, head, size, erasures, offsets: OnceLock::from(offsets), map }
     }
 
     /// The segment as its map has it, if that fits the file.
@@ -89,13 +91,13 @@ impl Segment {
         let mut file = File::open(&map).ok()?;
         let mut fixed = [0; FIXED_SIZE];
         file.read_exact(&mut fixed).ok()?;
-        let (_, redactions) = fixed.split_last_chunk::<4>()?;
-        let redactions = u32::from_be_bytes(*redactions) as usize;
+        let (redacted, erased) = parse_counts(&fixed)?;
         let len = file.metadata().ok()?.len();
-        if redactions as u64 * TARGET_SIZE as u64 > len {
+        let targets = redacted.checked_add(erased)?.checked_mul(TARGET_SIZE)?;
+        if targets as u64 > len {
             return None;
         }
-        let mut rest = vec![0; redactions * TARGET_SIZE + 4];
+        let mut rest = vec![0; targets + 4];
         file.read_exact(&mut rest).ok()?;
         let (targets, crc) = rest.split_last_chunk::<4>()?;
         let mut hasher = crc32fast::Hasher::new();
@@ -105,9 +107,11 @@ impl Segment {
             return None;
         }
         let (targets, _) = targets.as_chunks::<TARGET_SIZE>();
-        let redacted = targets.iter().filter_map(parse_target).collect();
+        let (redacted, erased) = targets.split_at_checked(redacted)?;
+        let parse = |targets: &[_]| targets.iter().filter_map(parse_target).collect();
+        let erasures = Erasures { erased: parse(erased), redacted: parse(redacted) };
         let (head, size) = parse_fixed(&fixed, first)?;
-        let segment = Segment { first, head, size, redacted, offsets: OnceLock::new(), map };
+        let segment = Segment { first, head, size, erasures, offsets: OnceLock::new(), map };
         let file_size = std::fs::metadata(files::segment(dir, first)).ok()?.len();
         (file_size == size).then_some(segment)
     }
@@ -133,7 +137,7 @@ impl Segment {
 
     fn read_offsets(&self) -> Option<Vec<u32>> {
         let bytes = std::fs::read(&self.map).ok()?;
-        let offsets = bytes.get(FIXED_SIZE + self.redacted.len() * TARGET_SIZE + 4..)?;
+        let offsets = bytes.get(self.offsets_at()..)?;
         let (offsets, crc) = offsets.split_last_chunk::<4>()?;
         if crc32fast::hash(offsets) != u32::from_be_bytes(*crc) {
             return None;
@@ -143,20 +147,28 @@ impl Segment {
         fits.then(|| offsets.iter().map(|at| u32::from_be_bytes(*at)).collect())
     }
 
+    /// Where in the map the places of the entries begin.
+    fn offsets_at(&self) -> usize {
+        let targets = self.erasures.redacted.len() + self.erasures.erased.len();
+        FIXED_SIZE + targets * TARGET_SIZE + 4
+    }
+
     /// Writes the map. Losing it costs time alone, so whoever calls this may go on without.
     pub(crate) fn save(&self, dir: &Path) -> Result<(), LogError> {
         let offsets = self.offsets(dir)?;
-        let mut bytes =
-            Vec::with_capacity(FIXED_SIZE + self.redacted.len() * TARGET_SIZE + offsets.len() * 4);
+        let Erasures { erased, redacted } = &self.erasures;
+        let mut bytes = Vec::with_capacity(self.offsets_at() + offsets.len() * 4 + 4);
         bytes.extend_from_slice(MAGIC);
         for number in [self.first.0, self.head.next.0, self.head.recorded_at_us] {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
         bytes.extend_from_slice(&self.head.hash.0);
         bytes.extend_from_slice(&self.size.to_be_bytes());
-        let redactions = u32::try_from(self.redacted.len()).expect("a segment has fewer entries");
-        bytes.extend_from_slice(&redactions.to_be_bytes());
-        for (seq, hash) in &self.redacted {
+        for targets in [redacted, erased] {
+            let len = u32::try_from(targets.len()).expect("a segment has fewer entries");
+            bytes.extend_from_slice(&len.to_be_bytes());
+        }
+        for (seq, hash) in redacted.iter().chain(erased) {
             bytes.extend_from_slice(&seq.0.to_be_bytes());
             bytes.extend_from_slice(&hash.0);
         }
@@ -203,6 +215,13 @@ fn parse_fixed(fixed: &[u8; FIXED_SIZE], first: Seq) -> Option<(Head, u64)> {
         recorded_at_us: u64::from_be_bytes(*recorded_at_us),
     };
     (head.next > first).then(|| (head, u64::from_be_bytes(*size)))
+}
+
+/// How many redactions, and how many erased payloads, the map lists.
+fn parse_counts(fixed: &[u8; FIXED_SIZE]) -> Option<(usize, usize)> {
+    let (rest, erased) = fixed.split_last_chunk::<4>()?;
+    let (_, redacted) = rest.split_last_chunk::<4>()?;
+    Some((u32::from_be_bytes(*redacted) as usize, u32::from_be_bytes(*erased) as usize))
 }
 
 fn parse_target(bytes: &[u8; TARGET_SIZE]) -> Option<(Seq, Hash)> {

@@ -18,6 +18,7 @@ use crate::{
             Active, SEGMENT_SIZE, SegmentLog, State, TornTail,
             append::{Appender, file_id},
             check::{SegmentCheck, Start, Stop, check},
+            erase::Erasures,
             files::{self, Floor},
             frame,
             map::Segment,
@@ -45,10 +46,10 @@ impl SegmentLog {
     /// cannot be written, and beside a writer. A torn tail is left alone and not seen.
     pub fn open_read_only(dir: impl Into<PathBuf>) -> Result<SegmentLog, LogError> {
         let dir = dir.into();
-        let Loaded { state, torn, .. } = load(&dir)?;
+        let Loaded { state, torn, floor_missing, .. } = load_beside_writer(&dir)?;
         let torn = torn.map(|(seq, bytes)| TornTail { seq, bytes, kept_at: None });
         let (state, segment_size) = (RwLock::new(state), SEGMENT_SIZE);
-        Ok(SegmentLog { dir, segment_size, state, appender: None, torn })
+        Ok(SegmentLog { dir, segment_size, state, appender: None, torn, floor_missing })
     }
 
     /// [`create`](SegmentLog::create) with smaller segments, so that tests see many of them.
@@ -81,7 +82,7 @@ impl SegmentLog {
         let appender = Some(Mutex::new(Appender::new(&dir, Seq(0), lock)?));
         let active = Active::empty(Head::GENESIS, file_id(&dir, Seq(0))?);
         let state = RwLock::new(State { sealed: Vec::new(), active });
-        Ok(SegmentLog { dir, segment_size, state, appender, torn: None })
+        Ok(SegmentLog { dir, segment_size, state, appender, torn: None, floor_missing: false })
     }
 
     fn open_sized(dir: PathBuf, segment_size: u64) -> Result<SegmentLog, LogError> {
@@ -91,7 +92,8 @@ impl SegmentLog {
         }
         let lock = files::lock(&dir)?;
         remove_temporaries(&dir)?;
-        let Loaded { state, torn, scanned } = load(&dir)?;
+        let Loaded { state, torn, scanned, floor_missing } = load(&dir)?;
+        state.check_missing()?;
         let active = &state.active;
         let torn = torn.map(|(seq, _)| cut(&dir, active, seq)).transpose()?;
         for segment in scanned {
@@ -99,7 +101,8 @@ impl SegmentLog {
             let _ = segment.save(&dir);
         }
         let appender = Some(Mutex::new(Appender::new(&dir, active.first, lock)?));
-        let log = SegmentLog { dir, segment_size, state: RwLock::new(state), appender, torn };
+        let state = RwLock::new(state);
+        let log = SegmentLog { dir, segment_size, state, appender, torn, floor_missing };
         log.finish_erasures()?;
         Ok(log)
     }
@@ -114,7 +117,7 @@ impl SegmentLog {
         loop {
             let Active { first, head, size, file_id: known, .. } = state.active;
             if file_id(&self.dir, first)? != known {
-                *state = load(&self.dir)?.state;
+                *state = load_beside_writer(&self.dir)?.state;
                 return Ok(());
             }
             let path = files::segment(&self.dir, first);
@@ -130,15 +133,15 @@ impl SegmentLog {
                 return Ok(());
             }
             let new = Active::empty(head, file_id(&self.dir, head.next)?);
-            let Active { size, offsets, redacted, .. } = std::mem::replace(&mut state.active, new);
-            let sealed = Segment::known(&self.dir, (first, head), size, redacted, offsets);
+            let Active { size, offsets, erasures, .. } = std::mem::replace(&mut state.active, new);
+            let sealed = Segment::known(&self.dir, (first, head), size, erasures, offsets);
             state.sealed.push(Arc::new(sealed));
         }
     }
 
     /// Reads the directory again from the start.
     pub(super) fn reload(&self) -> Result<(), LogError> {
-        let loaded = load(&self.dir)?;
+        let loaded = load_beside_writer(&self.dir)?;
         *self.state_mut() = loaded.state;
         Ok(())
     }
@@ -146,16 +149,15 @@ impl SegmentLog {
 
 impl Active {
     pub(super) fn empty(head: Head, file_id: u64) -> Active {
-        let (offsets, redacted) = (Vec::new(), Vec::new());
-        Active { first: head.next, head, size: 0, offsets, redacted, file_id }
+        let (offsets, erasures) = (Vec::new(), Erasures::default());
+        Active { first: head.next, head, size: 0, offsets, erasures, file_id }
     }
 
     fn extend(&mut self, read: SegmentCheck) {
         self.head = read.head;
         self.size = read.end;
         self.offsets.extend(read.offsets);
-        let redactions = read.findings.redactions.into_iter();
-        self.redacted.extend(redactions.map(|(_, redaction)| (redaction.target, redaction.hash)));
+        self.erasures.append(Erasures::of(read.findings));
     }
 }
 
@@ -166,6 +168,21 @@ struct Loaded {
     torn: Option<(Seq, u64)>,
     /// Segments whose map was of no use.
     scanned: Vec<Arc<Segment>>,
+    /// Whether a floor was written once and is gone.
+    floor_missing: bool,
+}
+
+/// Reads a directory in which another process may be writing, and refuses missing payloads.
+fn load_beside_writer(dir: &Path) -> Result<Loaded, LogError> {
+    loop {
+        let loaded = load(dir)?;
+        let Err(missing) = loaded.state.check_missing() else { return Ok(loaded) };
+        // A redaction is durable before its target goes, but it may lie in a segment that was
+        // begun after the files were listed.
+        if files::segments(dir)?.last() == Some(&loaded.state.active.first) {
+            return Err(missing);
+        }
+    }
 }
 
 /// Reads a directory without changing it.
@@ -200,7 +217,8 @@ fn load(dir: &Path) -> Result<Loaded, LogError> {
     let (active, torn) = load_active(dir, head, floor)?;
     let state = State { sealed, active };
     state.check_floor(dir, floor)?;
-    Ok(Loaded { state, torn, scanned })
+    let floor_missing = floor == Floor::Absent && state.active.head.next > Seq(1);
+    Ok(Loaded { state, torn, scanned, floor_missing })
 }
 
 /// Reads a sealed segment whose map is of no use.
