@@ -1,6 +1,8 @@
 //! Every path of the service, in one place.
 
+mod authorize;
 mod body;
+mod contract;
 mod events;
 mod flags;
 mod health;
@@ -15,18 +17,20 @@ use std::{any::Any, net::IpAddr, sync::Arc};
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::problem::{Asked, Named, Problem};
-use crate::{
-    answers::AsOf, facts::Facts, ingest::Intake, metrics::Metrics, moment, remote::VIA_HEADER,
+pub use self::authorize::Unguarded;
+use self::{
+    authorize::Access,
+    problem::{Asked, Named, Problem},
 };
+use crate::{answers::AsOf, facts::Facts, ingest::Intake, metrics::Metrics, moment};
 
 /// Names the state that an answer was computed at: `SEQ:HASH`.
 const AS_OF_HEADER: HeaderName = HeaderName::from_static("ledger-as-of");
@@ -43,39 +47,40 @@ pub struct App {
     pub token: Arc<str>,
 }
 
+/// Every path of the service. What is not here, with its `#[utoipa::path]`, is not answered.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(events::record, events::list))
+        .routes(routes!(events::show))
+        .routes(routes!(rollouts::list))
+        .routes(routes!(rollouts::show))
+        .routes(routes!(rollouts::stages))
+        .routes(routes!(rollouts::checkpoints))
+        .routes(routes!(rollouts::timeline))
+        .routes(routes!(rollouts::deviations))
+        .routes(routes!(rollouts::report))
+        .routes(routes!(flags::history))
+        .routes(routes!(views::diff))
+        .routes(routes!(views::rebuild))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::scrape))
+        .routes(routes!(contract::openapi))
+}
+
 /// The service.
-pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/api/v1/events", post(events::record).get(events::list))
-        .route("/api/v1/events/{seq}", get(events::show))
-        .route("/api/v1/rollouts", get(rollouts::list))
-        .route("/api/v1/rollouts/{id}", get(rollouts::show))
-        .route("/api/v1/rollouts/{id}/stages", get(rollouts::stages))
-        .route("/api/v1/rollouts/{id}/checkpoints", get(rollouts::checkpoints))
-        .route("/api/v1/rollouts/{id}/timeline", get(rollouts::timeline))
-        .route("/api/v1/rollouts/{id}/deviations", get(rollouts::deviations))
-        .route("/api/v1/rollouts/{id}/report", get(rollouts::report))
-        .route("/api/v1/flags/{key}/history", get(flags::history))
-        .route("/api/v1/views/diff", post(views::diff))
-        .route("/api/v1/views/rebuild", post(views::rebuild))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::scrape))
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(wrong_method)
+///
+/// # Errors
+/// When a route does not say who may use it.
+pub fn router(app: App) -> Result<Router, Unguarded> {
+    let access = Arc::new(Access::of(&contract::DOCUMENT)?);
+    let (router, _) = routes().split_for_parts();
+    Ok(router
+        .layer(middleware::from_fn_with_state((app.clone(), access), authorize::authorize))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(local_names_only))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
-        .with_state(app)
-}
-
-async fn no_such_path() -> Problem {
-    Problem::not_found("such path; GET /api/v1/rollouts lists the rollouts")
-}
-
-async fn wrong_method() -> Problem {
-    let detail = "this path does not take that method";
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        .with_state(app))
 }
 
 fn panicked(cause: Box<dyn Any + Send>) -> Response {
@@ -117,29 +122,6 @@ fn as_of_headers(as_of: &AsOf) -> [(HeaderName, HeaderValue); 1] {
     let seq = as_of.seq.map_or_else(String::new, |seq| seq.to_string());
     let text = format!("{seq}:{}", as_of.hash);
     [(AS_OF_HEADER, HeaderValue::from_str(&text).expect("digits and a hash are a header value"))]
-}
-
-/// Whether the caller has the local token, and by which command it says to come.
-fn local_command(app: &App, headers: &HeaderMap) -> Result<Option<&'static str>, Problem> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if !headers.contains_key(header::AUTHORIZATION) {
-        return Ok(None);
-    }
-    let given = text("authorization").and_then(|text| text.strip_prefix("Bearer "));
-    if !given.is_some_and(|given| same_token(given, &app.token)) {
-        let detail = "this is not the server's token; without any, loopback may record";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", detail));
-    }
-    Ok(Some(match text(VIA_HEADER) {
-        Some("import") => "import",
-        _ => "cli",
-    }))
-}
-
-/// Compares in a time that does not depend on where the two differ.
-fn same_token(given: &str, token: &str) -> bool {
-    given.len() == token.len()
-        && given.bytes().zip(token.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
 /// A moment of a query string, as the command line reads it.

@@ -36,6 +36,7 @@ pub mod metrics;
 pub mod moment;
 pub mod output;
 pub mod plan;
+pub mod principal;
 pub mod pseudonym;
 pub mod record;
 pub mod remote;

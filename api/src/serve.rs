@@ -87,7 +87,7 @@ pub async fn serve(
     home.announce(&serving).context("cannot write serve.json")?;
 
     let stop = stopping.clone();
-    let server = axum::serve(listener, http::router(app))
+    let server = axum::serve(listener, http::router(app)?)
         .with_graceful_shutdown(async move { stop.cancelled().await });
     announce(&url)?;
     let patience = async {

@@ -1,7 +1,7 @@
 //! `/api/v1/events`: record and list.
 
 use axum::{
-    Json,
+    Extension, Json,
     body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode, header},
@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{App, Asked, Named, Problem, as_of_headers, body, local_command, observe};
+use super::{App, Asked, Named, Problem, as_of_headers, body, observe};
 use crate::{
     config::EventFilter,
     filter,
     home::os_account,
     intake::{self, Submitter},
     json::set,
+    principal::Principal,
     remote::Receipt,
 };
 
@@ -36,13 +37,25 @@ struct Receipts {
     receipts: Vec<Receipt>,
 }
 
+/// Records one event, an array (all or none) or NDJSON.
+#[utoipa::path(
+    post,
+    path = "/api/v1/events",
+    tag = "events",
+    responses(
+        (status = 201, description = "Durable, and at least one is new"),
+        (status = 200, description = "All were recorded before")
+    ),
+    security(("token" = ["events:append"]))
+)]
 pub(super) async fn record(
     State(app): State<App>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let body = body::whole(&headers, body).await?;
-    let submitter = submitter(&app, &headers)?;
+    let submitter = submitter(principal);
     let receipts = match form(&headers)? {
         Form::Json => {
             let admitted = spawn_blocking(move || intake::admit(&body, &submitter));
@@ -78,11 +91,16 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     }
 }
 
-fn submitter(app: &App, headers: &HeaderMap) -> Result<Submitter, Problem> {
-    Ok(match local_command(app, headers)? {
-        Some(via) => Submitter { authtype: "os_account", authid: os_account(), via },
-        None => Submitter { authtype: "loopback", authid: "loopback".to_owned(), via: "http" },
-    })
+fn submitter(principal: Principal) -> Submitter {
+    match principal {
+        Principal::Loopback => {
+            Submitter { authtype: "loopback", authid: "loopback".to_owned(), via: "http" }
+        }
+        Principal::OsAccount { via } => {
+            Submitter { authtype: "os_account", authid: os_account(), via }
+        }
+        Principal::Token { id, .. } => Submitter { authtype: "token", authid: id, via: "http" },
+    }
 }
 
 async fn submit(app: &App, submission: Submission) -> Result<Vec<Receipt>, Problem> {
@@ -162,8 +180,9 @@ async fn try_send(
 }
 
 /// `?rollout=&flag=&actor=&type=&since=&until=&after=&limit=&cursor=`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     rollout: Option<String>,
     flag: Option<String>,
@@ -177,6 +196,15 @@ pub(super) struct Wanted {
     cursor: Option<String>,
 }
 
+/// A page of entries.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "events",
+    params(Wanted),
+    responses((status = 200, description = "A page")),
+    security(("token" = ["events:read"]))
+)]
 pub(super) async fn list(
     State(app): State<App>,
     Asked(wanted): Asked<Wanted>,
@@ -229,6 +257,15 @@ fn checksum(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |sum, b| (sum ^ u32::from(b)).wrapping_mul(0x0100_0193))
 }
 
+/// One entry.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{seq}",
+    tag = "events",
+    params(("seq" = u64, Path, description = "Its place in the log, from 0")),
+    responses((status = 200, description = "The entry")),
+    security(("token" = ["events:read"]))
+)]
 pub(super) async fn show(State(app): State<App>, Named(seq): Named) -> Result<Response, Problem> {
     let seq = seq.parse::<u64>().map_err(|_| Problem::invalid("a seq is a whole number"))?;
     let (mut body, as_of) = app.facts.ask(move |facts| facts.event(seq)).await?;

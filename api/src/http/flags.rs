@@ -11,14 +11,26 @@ use super::{App, Asked, Named, Problem, as_of_headers, moment_of};
 use crate::{answers::Answer, flags};
 
 /// `?at=&environment=&source=`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
+    /// The state then, instead of now.
     at: Option<String>,
     environment: Option<String>,
+    /// One flag service's source.
     source: Option<String>,
 }
 
+/// The state of a flag and the events that set it.
+#[utoipa::path(
+    get,
+    path = "/api/v1/flags/{key}/history",
+    tag = "flags",
+    params(("key" = String, Path, description = "A flag's key"), Wanted),
+    responses((status = 200, description = "The flag")),
+    security(("token" = ["events:read"]))
+)]
 pub(super) async fn history(
     State(app): State<App>,
     Named(key): Named,

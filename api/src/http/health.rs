@@ -8,15 +8,26 @@ use super::{App, Asked, Problem};
 use crate::remote::prove;
 
 /// `?nonce=`: the server of this directory proves itself to a command that has the token too.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Challenge {
+    /// At most 128 bytes.
     nonce: Option<String>,
 }
 
 /// Longest nonce, in bytes.
 const NONCE_LEN_MAX: usize = 128;
 
+/// The process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "health",
+    params(Challenge),
+    responses((status = 200, description = "It does")),
+    security(())
+)]
 pub(super) async fn alive(
     State(app): State<App>,
     Asked(challenge): Asked<Challenge>,
@@ -28,6 +39,14 @@ pub(super) async fn alive(
     }
 }
 
+/// It records, and the views are at the head of the log.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    responses((status = 200, description = "It does")),
+    security(())
+)]
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let (head, read) = (*app.intake.heads().borrow(), app.facts.next());
     let lag = head.next.0.saturating_sub(read);

@@ -14,6 +14,14 @@ use crate::metrics::Reading;
 const KIND: [(HeaderName, &str); 1] =
     [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
 
+/// What the service counts of itself.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "metrics",
+    responses((status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8")),
+    security(("token" = ["metrics:read"]))
+)]
 pub(super) async fn scrape(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
     let text = spawn_blocking(move || {
         let head = app.intake.heads().borrow().next.0.checked_sub(1);

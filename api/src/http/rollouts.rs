@@ -19,11 +19,15 @@ use crate::{
 };
 
 /// `?as_of=&known_at=`, and `format=md` for the report.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Moments {
+    /// What had happened by then.
     as_of: Option<String>,
+    /// What had been recorded by then.
     known_at: Option<String>,
+    /// `json` or `md`; for the report.
     format: Option<String>,
 }
 
@@ -57,11 +61,28 @@ async fn about<T: Send + 'static>(
         .await?)
 }
 
+/// Every rollout and where it is.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rollouts",
+    tag = "rollouts",
+    responses((status = 200, description = "Every rollout")),
+    security(("token" = ["events:read"]))
+)]
 pub(super) async fn list(State(app): State<App>) -> Result<Response, Problem> {
     let (rollouts, as_of) = app.facts.ask(Facts::rollouts).await?;
     Ok(answer(rollouts, as_of))
 }
 
+/// All that is known of one, and what is missing next.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rollouts/{id}",
+    tag = "rollouts",
+    params(("id" = String, Path, description = "A rollout's id"), Moments),
+    responses((status = 200, description = "One rollout")),
+    security(("token" = ["events:read"]))
+)]
 pub(super) async fn show(
     State(app): State<App>,
     Named(id): Named,
@@ -73,6 +94,15 @@ pub(super) async fn show(
     Ok(answer(page, as_of))
 }
 
+/// Each stage: plan, attempts, results.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rollouts/{id}/stages",
+    tag = "rollouts",
+    params(("id" = String, Path, description = "A rollout's id"), Moments),
+    responses((status = 200, description = "Its stages")),
+    security(("token" = ["events:read"]))
+)]
 pub(super) async fn stages(
     State(app): State<App>,
     Named(id): Named,
@@ -83,6 +113,15 @@ pub(super) async fn stages(
     Ok(answer(stages, as_of))
 }
 
+/// Snapshots due, recorded, missed, and what they showed.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rollouts/{id}/checkpoints",
+    tag = "rollouts",
+    params(("id" = String, Path, description = "A rollout's id"), Moments),
+    responses((status = 200, description = "Its checkpoints")),
+    security(("token" = ["events:read"]))
+)]
 pub(super) async fn checkpoints(
     State(app): State<App>,
     Named(id): Named,
@@ -99,6 +138,15 @@ pub(super) async fn checkpoints(
     Ok(answer(lines, as_of))
 }
 
+/// Everything that happened, in order.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rollouts/{id}/timeline",
+    tag = "rollouts",
+    params(("id" = String, Path, description = "A rollout's id"), Moments),
+    responses((status = 200, description = "Its timeline")),
+    security(("token" = ["events:read"]))
+)]
 pub(super) async fn timeline(
     State(app): State<App>,
     Named(id): Named,
@@ -111,6 +159,15 @@ pub(super) async fn timeline(
     Ok(answer(rows, as_of))
 }
 
+/// Every rule: kept, broken or undecided.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rollouts/{id}/deviations",
+    tag = "rollouts",
+    params(("id" = String, Path, description = "A rollout's id"), Moments),
+    responses((status = 200, description = "Every verdict")),
+    security(("token" = ["events:read"]))
+)]
 pub(super) async fn deviations(
     State(app): State<App>,
     Named(id): Named,
@@ -124,6 +181,15 @@ pub(super) async fn deviations(
     Ok(answer(verdicts, as_of))
 }
 
+/// The retrospective.
+#[utoipa::path(
+    get,
+    path = "/api/v1/rollouts/{id}/report",
+    tag = "rollouts",
+    params(("id" = String, Path, description = "A rollout's id"), Moments),
+    responses((status = 200, description = "The report")),
+    security(("token" = ["events:read"]))
+)]
 pub(super) async fn report(
     State(app): State<App>,
     Named(id): Named,

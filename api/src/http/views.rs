@@ -1,37 +1,48 @@
 //! `/api/v1/views`: what only the process that holds the views can do, for commands on this machine.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 
-use super::{App, Problem, local_command};
-use crate::facts::Facts;
+use super::{App, Problem};
+use crate::{facts::Facts, principal::Principal};
 
 /// Compares the views with a rebuild; changes nothing.
+#[utoipa::path(
+    post,
+    path = "/api/v1/views/diff",
+    tag = "views",
+    responses((status = 200, description = "The differences")),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn diff(
     State(app): State<App>,
-    headers: HeaderMap,
+    Extension(principal): Extension<Principal>,
 ) -> Result<Json<Value>, Problem> {
-    commands_only(&app, &headers)?;
+    commands_only(&principal)?;
     let (differences, entries) = app.facts.ask(Facts::diff).await?;
     Ok(Json(json!({ "differences": differences, "entries": entries })))
 }
 
 /// Makes the views again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/views/rebuild",
+    tag = "views",
+    responses((status = 200, description = "They are made")),
+    security(("token" = ["admin"]))
+)]
 pub(super) async fn rebuild(
     State(app): State<App>,
-    headers: HeaderMap,
+    Extension(principal): Extension<Principal>,
 ) -> Result<Json<Value>, Problem> {
-    commands_only(&app, &headers)?;
+    commands_only(&principal)?;
     let entries = app.facts.ask(Facts::rebuild).await?;
     Ok(Json(json!({ "entries": entries })))
 }
 
-fn commands_only(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
-    if local_command(app, headers)?.is_some() {
+/// Work that costs a whole reading of the log is not for anyone on the machine.
+fn commands_only(principal: &Principal) -> Result<(), Problem> {
+    if *principal != Principal::Loopback {
         return Ok(());
     }
     let detail = "only commands that can read serve.json may ask for this";
