@@ -1,14 +1,30 @@
 //! The snapshots after launch: which there are, when each falls due, and what became of it.
 //!
 //! What is pending, due or overdue follows from the plan, the anchor and an instant given as
-//! argument; recorded `checkpoint.due` events only announce it.
+//! argument; recorded `checkpoint.due` events only announce it. When the anchor or the plan's time
+//! zone changes, everything here is computed anew, and what had been announced before stands under
+//! `superseded`.
+
+mod anchor;
+mod local;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
-use jiff::{Span, Timestamp, civil::Time, tz::TimeZone};
-use schemas::event::outcome::CheckpointRecorded;
+use jiff::Span;
+use schemas::{
+    event::outcome::CheckpointRecorded,
+    id::Instant,
+    values::{Target, Window},
+};
 use serde::Serialize;
 
+pub use anchor::CountedFrom;
+pub use local::shown as local_time;
+pub(crate) use local::{due_on, zone};
+
+use self::anchor::Anchor;
 use crate::{
     recorded::Moment,
     rollout::{Fact, Rollout},
@@ -16,9 +32,6 @@ use crate::{
 
 /// The checkpoints that every rollout has.
 const ALWAYS: [&str; 2] = ["P7D", "P1M"];
-
-/// The local hour at which a checkpoint falls due.
-const DUE_HOUR: i8 = 9;
 
 /// How long after falling due a snapshot still counts as in time, in days.
 const GRACE_DAYS: i64 = 7;
@@ -31,20 +44,31 @@ pub struct Checkpoints(pub Vec<Checkpoint>);
 pub struct Checkpoint {
     /// Its distance from the anchor: `P7D`, `P1M`.
     pub name: String,
+    /// What the plan counts it from.
+    pub counted_from: CountedFrom,
     /// The event that it is counted from.
     pub anchor: Option<u64>,
+    /// When that happened.
+    pub anchored_at: Option<Moment>,
     /// When it falls due; absent without an anchor of known time.
     pub due: Option<Moment>,
     /// Until when a snapshot is in time.
     pub grace_ends: Option<Moment>,
+    /// The local days that its results are to cover.
+    pub window: Option<Window>,
     /// Every snapshot, oldest first; the newest holds.
     pub snapshots: Vec<Fact<CheckpointRecorded>>,
     /// Whether a snapshot counted from the anchor is there.
     pub recorded: bool,
+    /// Whether the first of these was taken only after the grace had ended.
+    pub late: bool,
     /// Seqs of the events that announced it.
     pub announced: Vec<u64>,
     /// The event that said it was missed.
     pub missed: Option<u64>,
+    /// Seqs of announcements that no longer hold: they count from another anchor, or to another
+    /// instant, than the plan and the corrected events do now.
+    pub superseded: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -56,25 +80,29 @@ pub enum CheckpointState {
     Due,
     Overdue,
     Recorded,
+    /// Recorded, but only after its grace had ended.
+    Late,
     /// Its grace ended without results, and somebody said so.
     Missed,
+}
+
+/// One counting of a checkpoint: from an anchor until the next one replaces it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Period {
+    pub anchor: Anchor,
+    /// When another anchor replaced this one; what would fall due from then on does not.
+    pub until: Option<Moment>,
+    pub due: Moment,
+    pub grace_ends: Moment,
+    pub window: Window,
 }
 
 impl Checkpoints {
     /// The checkpoints of a rollout: those that every rollout has, and those that its plan or its
     /// events name.
     pub fn of(rollout: &Rollout) -> Checkpoints {
-        let outcome = &rollout.outcome;
-        let mut names: BTreeSet<String> = ALWAYS.iter().map(|n| (*n).to_owned()).collect();
-        let planned = rollout.plan.newest().into_iter().flat_map(|r| &r.fields);
-        names.extend(planned.filter_map(|f| checkpoint_of(&f.path)).map(str::to_owned));
-        names.extend(outcome.snapshots.iter().map(|s| s.value.checkpoint.to_string()));
-        names.extend(outcome.announced.iter().map(|s| s.value.checkpoint.to_string()));
-        names.extend(outcome.missed.iter().map(|s| s.value.checkpoint.to_string()));
-        let mut all: Vec<Checkpoint> =
-            names.into_iter().map(|name| Checkpoint::of(rollout, name)).collect();
-        all.sort_by_key(|c| approximate_days(&c.name));
-        Checkpoints(all)
+        let names = names(rollout).into_iter();
+        Checkpoints(names.map(|name| Checkpoint::of(rollout, name)).collect())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Checkpoint> {
@@ -93,40 +121,52 @@ impl Checkpoints {
 impl Checkpoint {
     fn of(rollout: &Rollout, name: String) -> Checkpoint {
         let outcome = &rollout.outcome;
-        let anchor = outcome.anchor();
-        let anchored_at = anchor.and_then(Fact::time);
-        let due = anchored_at.and_then(|at| due(at, &name, rollout.plan.time_zone()));
-        let grace_ends = due.and_then(|due| days_after(due, GRACE_DAYS, rollout.plan.time_zone()));
-        let snapshots: Vec<_> = outcome
-            .snapshots
-            .iter()
-            .filter(|s| s.value.checkpoint.as_str() == name)
-            .cloned()
-            .collect();
+        let counted_from = CountedFrom::of(rollout, &name);
+        let anchor = counted_from.anchors(rollout).pop();
+        let period = periods(rollout, &name).pop();
+        let snapshots: Vec<_> = snapshots(rollout, &name).cloned().collect();
         // A snapshot that was taken after an earlier launch says nothing of the relaunch.
-        let counts = |s: &Fact<CheckpointRecorded>| match (&s.value.anchor, anchor) {
-            (Some(target), Some(anchor)) => target.seq == anchor.seq(),
-            (None, Some(_)) => s.time().is_none_or(|at| anchored_at.is_none_or(|a| at >= a)),
-            (_, None) => true,
+        let counting = || snapshots.iter().filter(|s| counts(s, anchor, None));
+        let grace_ends = period.as_ref().map(|p| p.grace_ends);
+        let first = counting().min_by_key(|s| s.from.order_key());
+        let late = first.and_then(Fact::time).zip(grace_ends).is_some_and(|(at, end)| at > end);
+        let holds = |target: &Option<Target>, due: &Instant| match (target, anchor, &period) {
+            (Some(target), Some(anchor), _) if target.seq != anchor.seq => false,
+            (Some(_), _, Some(period)) => due.micros() == period.due.0,
+            (None, Some(anchor), _) => due.micros() >= anchor.time.0,
+            // What it was counted from may have been withdrawn.
+            (Some(target), None, _) => rollout.moves.iter().any(|m| m.seq == target.seq),
+            // Without an anchor of known time there is nothing to hold it against.
+            (None, None, _) | (Some(_), _, None) => true,
         };
-        let recorded = snapshots.iter().any(counts);
-        let this_anchor = |target: &Option<schemas::values::Target>| match (target, anchor) {
-            (Some(target), Some(anchor)) => target.seq == anchor.seq(),
-            _ => true,
-        };
-        let announced = outcome.announced.iter();
-        let announced = announced
-            .filter(|a| a.value.checkpoint.as_str() == name && this_anchor(&a.value.anchor));
-        let missed = outcome.missed.iter().rev();
-        let mut missed =
-            missed.filter(|m| m.value.checkpoint.as_str() == name && this_anchor(&m.value.anchor));
+        let (mut announced, mut missed, mut superseded) = (vec![], None, vec![]);
+        for said in outcome.announced.iter().filter(|a| a.value.checkpoint.as_str() == name) {
+            let list = if holds(&said.value.anchor, &said.value.due) {
+                &mut announced
+            } else {
+                &mut superseded
+            };
+            list.push(said.seq());
+        }
+        for said in outcome.missed.iter().filter(|m| m.value.checkpoint.as_str() == name) {
+            if holds(&said.value.anchor, &said.value.due) {
+                missed = Some(said.seq());
+            } else {
+                superseded.push(said.seq());
+            }
+        }
         Checkpoint {
-            anchor: anchor.map(Fact::seq),
-            due,
+            counted_from,
+            anchor: anchor.map(|a| a.seq),
+            anchored_at: anchor.map(|a| a.time),
+            due: period.as_ref().map(|p| p.due),
             grace_ends,
-            recorded,
-            announced: announced.map(Fact::seq).collect(),
-            missed: missed.next().map(Fact::seq),
+            window: period.map(|p| p.window),
+            recorded: first.is_some(),
+            late,
+            announced,
+            missed,
+            superseded,
             snapshots,
             name,
         }
@@ -135,6 +175,7 @@ impl Checkpoint {
     /// What became of it by an instant.
     pub fn state(&self, now: Moment) -> CheckpointState {
         match (self.due, self.grace_ends) {
+            _ if self.recorded && self.late => CheckpointState::Late,
             _ if self.recorded => CheckpointState::Recorded,
             _ if self.missed.is_some() => CheckpointState::Missed,
             (Some(due), _) if now < due => CheckpointState::Pending,
@@ -158,27 +199,70 @@ impl CheckpointState {
             CheckpointState::Due => "due",
             CheckpointState::Overdue => "overdue",
             CheckpointState::Recorded => "recorded",
+            CheckpointState::Late => "recorded late",
             CheckpointState::Missed => "missed",
         }
     }
 }
 
-/// When a checkpoint falls due: at nine o'clock local time, its distance after the local date of
-/// the anchor. `None` when the name is no duration or the zone is unknown.
-pub fn due(anchor: Moment, name: &str, time_zone: &str) -> Option<Moment> {
-    let zone = TimeZone::get(time_zone).ok()?;
-    let distance: Span = name.parse().ok()?;
-    let local = Timestamp::from_microsecond(anchor.0).ok()?.to_zoned(zone.clone()).date();
-    let date = local.checked_add(distance).ok()?;
-    let at = date.to_datetime(Time::constant(DUE_HOUR, 0, 0, 0)).to_zoned(zone).ok()?;
-    Some(Moment(at.timestamp().as_microsecond()))
+/// The checkpoints of a rollout, the nearest first.
+pub(crate) fn names(rollout: &Rollout) -> Vec<String> {
+    let outcome = &rollout.outcome;
+    let mut names: BTreeSet<String> = ALWAYS.iter().map(|n| (*n).to_owned()).collect();
+    let planned = rollout.plan.newest().into_iter().flat_map(|r| &r.fields);
+    names.extend(planned.filter_map(|f| checkpoint_of(&f.path)).map(str::to_owned));
+    names.extend(outcome.snapshots.iter().map(|s| s.value.checkpoint.to_string()));
+    names.extend(outcome.announced.iter().map(|s| s.value.checkpoint.to_string()));
+    names.extend(outcome.missed.iter().map(|s| s.value.checkpoint.to_string()));
+    let mut names: Vec<String> = names.into_iter().collect();
+    names.sort_by_key(|name| approximate_days(name));
+    names
 }
 
-fn days_after(at: Moment, days: i64, time_zone: &str) -> Option<Moment> {
-    let zone = TimeZone::get(time_zone).ok()?;
-    let local = Timestamp::from_microsecond(at.0).ok()?.to_zoned(zone);
-    let end = local.checked_add(Span::new().try_days(days).ok()?).ok()?;
-    Some(Moment(end.timestamp().as_microsecond()))
+/// Every counting of a checkpoint, in order of time; the last holds.
+pub(crate) fn periods(rollout: &Rollout, name: &str) -> Vec<Period> {
+    let anchors = CountedFrom::of(rollout, name).anchors(rollout);
+    let next = anchors.iter().skip(1).map(|a| Some(a.time)).chain([None]);
+    let Some(zone) = zone(rollout.plan.time_zone()).filter(|_| !anchors.is_empty()) else {
+        return vec![];
+    };
+    let period = |anchor: Anchor, until| {
+        let first = local::date_of(anchor.time, &zone)?;
+        let date = local::date_after(first, name)?;
+        let due = due_on(date, &zone)?;
+        Some(Period {
+            anchor,
+            until,
+            due,
+            grace_ends: local::days_after(due, GRACE_DAYS, &zone)?,
+            window: local::window(first, date)?,
+        })
+    };
+    anchors.iter().zip(next).filter_map(|(anchor, until)| period(*anchor, until)).collect()
+}
+
+/// The snapshots of a checkpoint, oldest first.
+pub(crate) fn snapshots<'a>(
+    rollout: &'a Rollout,
+    name: &'a str,
+) -> impl Iterator<Item = &'a Fact<CheckpointRecorded>> {
+    rollout.outcome.snapshots.iter().filter(move |s| s.value.checkpoint.as_str() == name)
+}
+
+/// Whether a snapshot is one of the counting from this anchor until the next.
+pub(crate) fn counts(
+    snapshot: &Fact<CheckpointRecorded>,
+    anchor: Option<Anchor>,
+    until: Option<Moment>,
+) -> bool {
+    match (&snapshot.value.anchor, anchor) {
+        (Some(target), Some(anchor)) => target.seq == anchor.seq,
+        (None, Some(anchor)) => {
+            let within = |at| at >= anchor.time && until.is_none_or(|until| at < until);
+            snapshot.time().is_none_or(within)
+        }
+        (_, None) => true,
+    }
 }
 
 /// The checkpoint that a field of a plan belongs to: `checkpoints/P7D/unique_users` is `P7D`'s.
@@ -192,82 +276,4 @@ fn approximate_days(name: &str) -> i64 {
     let Ok(span) = name.parse::<Span>() else { return i64::MAX };
     let days = i64::from(span.get_days()) + i64::from(span.get_weeks()) * 7;
     days + i64::from(span.get_months()) * 30 + i64::from(span.get_years()) * 365
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rollout::given::{given, moment, short};
-
-    #[test]
-    fn due_at_nine_local_time_whatever_the_clocks_do() {
-        let rows = [
-            ("01-15 15:00", "P7D", "America/New_York", "01-22 14:00"),
-            // Already the 16th in UTC, still the 15th in New York.
-            ("01-16 03:00", "P7D", "America/New_York", "01-22 14:00"),
-            // Clocks go forward on 9 March and back on 2 November.
-            ("03-05 20:00", "P7D", "America/New_York", "03-12 13:00"),
-            ("10-30 15:00", "P7D", "America/New_York", "11-06 14:00"),
-            ("02-20 15:00", "P1M", "America/New_York", "03-20 13:00"),
-            // Months have no thirty-first day to fall on.
-            ("01-31 15:00", "P1M", "America/New_York", "02-28 14:00"),
-            ("01-15 15:00", "P3M", "America/Los_Angeles", "04-15 16:00"),
-            ("01-15 15:00", "P1D", "UTC", "01-16 09:00"),
-        ];
-        for (anchor, name, zone, expected) in rows {
-            let due = due(moment(anchor), name, zone).map(short);
-            assert_eq!(due.as_deref(), Some(expected), "{anchor} {name} {zone}");
-        }
-        assert_eq!(due(moment("01-15 15:00"), "P7D", "Mars/Base"), None);
-    }
-
-    #[test]
-    fn grace_is_seven_days_of_local_time() {
-        let history = given("03-01 15:00 rollout.launched exposures=all");
-        let all = Checkpoints::of(&Rollout::fold(&history));
-        let week = all.get("P7D").unwrap();
-        // Due before the clocks go forward, at nine o'clock; the grace ends at nine o'clock too.
-        assert_eq!(week.due.map(short).as_deref(), Some("03-08 14:00"));
-        assert_eq!(week.grace_ends.map(short).as_deref(), Some("03-15 13:00"));
-    }
-
-    #[test]
-    fn what_became_of_each_by_an_instant() {
-        let launched = "01-15 15:00 rollout.launched exposures=all";
-        let unknown = "- @01-15 15:00 rollout.launched basis=imported; exposures=all";
-        let relaunched = format!("{launched}\n02-03 15:00 rollout.launched relaunch=true");
-        let recorded =
-            format!("{launched}\n01-23 10:00 checkpoint.recorded checkpoint=P7D; results={{}}");
-        let stale = format!("{recorded}\n02-03 15:00 rollout.launched relaunch=true");
-        let missed = format!(
-            "{launched}\n01-30 10:00 checkpoint.missed checkpoint=P7D; due=2025-01-22T14:00:00Z"
-        );
-        let quarter = format!(
-            "{launched}\n01-15 16:00 checkpoint.due checkpoint=P3M; due=2025-04-15T13:00:00Z"
-        );
-        let rows = [
-            (launched, "01-22 13:59", "P7D pending, P1M pending"),
-            (launched, "01-22 14:00", "P7D due, P1M pending"),
-            (launched, "01-29 14:00", "P7D overdue, P1M pending"),
-            (unknown, "06-01 00:00", "P7D not anchored, P1M not anchored"),
-            (&relaunched, "02-04 00:00", "P7D pending, P1M pending"),
-            (&recorded, "01-29 14:00", "P7D recorded, P1M pending"),
-            (&stale, "02-04 00:00", "P7D pending, P1M pending"),
-            (&missed, "01-31 00:00", "P7D missed, P1M pending"),
-            (&quarter, "01-16 00:00", "P7D pending, P1M pending, P3M pending"),
-        ];
-        for (history, now, expected) in rows {
-            let all = Checkpoints::of(&Rollout::fold(&given(history)));
-            let state = |c: &Checkpoint| format!("{} {}", c.name, c.state(moment(now)).as_str());
-            let shown: Vec<_> = all.iter().map(state).collect();
-            assert_eq!(shown.join(", "), expected, "{history} by {now}");
-        }
-    }
-
-    #[test]
-    fn a_plan_names_more_checkpoints() {
-        assert_eq!(checkpoint_of("checkpoints/P3M/unique_users"), Some("P3M"));
-        assert_eq!(checkpoint_of("checkpoints/later/unique_users"), None);
-        assert_eq!(checkpoint_of("stages/P3M/results/latency"), None);
-    }
 }

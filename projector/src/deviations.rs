@@ -15,6 +15,8 @@ mod rollbacks;
 mod tests;
 mod trial;
 
+pub(crate) use flags::{FULL_US_MAX, full_since};
+
 use schemas::StageKey;
 use serde::Serialize;
 

@@ -10,6 +10,7 @@ mod projection;
 pub mod recorded;
 pub mod report;
 pub mod rollout;
+pub mod schedule;
 pub mod store;
 pub mod timeline;
 pub mod views;

@@ -30,7 +30,7 @@ use crate::{
         VERSION, ViewsError,
         events::Source,
         folds::{Folded, Folds},
-        rows::{COUNTS, Counts, RolloutRow, flag_key, rollout_key},
+        rows::{COUNTS, Counts, DueRow, RolloutRow, due_key, flag_key, rollout_key},
     },
 };
 pub(crate) use part::day_of;
@@ -145,7 +145,7 @@ impl Projection {
             let made = folded.iter().map(|(id, folded)| folded.row(id)).collect();
             (folded, made)
         };
-        put_rollouts(&mut rows, &made)?;
+        put_rollouts(&self.store, &mut rows, &made)?;
         for (key, row) in &touched.flags {
             rows.put(flag_key(key), row)?;
         }
@@ -179,7 +179,8 @@ impl Projection {
     fn finish(mut self, log: &dyn Log, threads: usize) -> Result<Store, ViewsError> {
         let source = Source::new(&self.store, log);
         let mut rows = Rows::default();
-        put_rollouts(&mut rows, &self.unmade.take().unwrap_or_default().finish(&source, threads)?)?;
+        let made = self.unmade.take().unwrap_or_default().finish(&source, threads)?;
+        put_rollouts(&self.store, &mut rows, &made)?;
         self.store.apply(rows, &self.position)?;
         Ok(self.store)
     }
@@ -206,8 +207,18 @@ impl Projection {
     }
 }
 
-fn put_rollouts(rows: &mut Rows, made: &[RolloutRow]) -> Result<(), ViewsError> {
+fn put_rollouts(store: &Store, rows: &mut Rows, made: &[RolloutRow]) -> Result<(), ViewsError> {
     for row in made {
+        let before = store.get::<RolloutRow>(&rollout_key(&row.id))?;
+        let before = before.and_then(|before| before.next_due_us);
+        if before != row.next_due_us {
+            if let Some(at) = before {
+                rows.remove(due_key(at, &row.id));
+            }
+            if let Some(at) = row.next_due_us {
+                rows.put(due_key(at, &row.id), &DueRow { rollout: row.id.clone() })?;
+            }
+        }
         rows.put(rollout_key(&row.id), row)?;
     }
     Ok(())

@@ -37,7 +37,8 @@ use std::collections::BTreeMap;
 use schemas::{
     Event, RolloutId,
     event::{rollback::RolloutResumed, stage::StageStarted},
-    values::Party,
+    id::EntryHash,
+    values::{Party, Target},
 };
 use serde::Serialize;
 
@@ -70,6 +71,9 @@ pub struct Rollout {
     /// When each event happened, for durations that run from another event.
     #[serde(skip)]
     times: BTreeMap<u64, Moment>,
+    /// The hashes of the moves, for events that name one of them.
+    #[serde(skip)]
+    hashes: BTreeMap<u64, EntryHash>,
 }
 
 impl Rollout {
@@ -119,6 +123,9 @@ impl Rollout {
         if self.id.is_none() {
             self.id.clone_from(&recorded.subject);
         }
+        for event in recorded.known().into_iter().chain(&recorded.amended.first) {
+            self.outcome.hear(event);
+        }
         if recorded.amended.withdrawn_by.is_some() {
             self.withdrawn.push(recorded.seq);
             return;
@@ -129,8 +136,18 @@ impl Rollout {
             Read::Known(event) => {
                 let Some(from) = Provenance::of(recorded) else { return };
                 self.take(event, &from);
+                if self.moves.last().is_some_and(|newest| newest.seq == recorded.seq)
+                    && let Ok(hash) = recorded.hash.parse()
+                {
+                    self.hashes.insert(recorded.seq, hash);
+                }
             }
         }
+    }
+
+    /// A move of the rollout as other events name it: by seq and hash.
+    pub(crate) fn target(&self, seq: u64) -> Option<Target> {
+        Some(Target { seq, hash: self.hashes.get(&seq)?.clone() })
     }
 
     fn take(&mut self, event: &Event, from: &Provenance) {

@@ -27,19 +27,19 @@ pub use rows::{Counts, FlagHome, FlagRow, RolloutRow};
 use crate::{
     index::{Index, List, Order},
     projection::{Projection, START, lock},
-    recorded::{Read, Recorded},
+    recorded::{Moment, Read, Recorded},
     rollout::Rollout,
     store::{Place, Position, Store, StoreError},
     views::{
         events::Source,
         folds::Folds,
-        rows::{FLAGS, ROLLOUTS, flag_key, rollout_key},
+        rows::{DUE, DueRow, FLAGS, ROLLOUTS, due_at, due_key, flag_key, rollout_key},
     },
 };
 
 /// To be raised with every change to the rows or to what they are made from: older rows are then
 /// thrown away and made again.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The rows of one ledger, and the right to write them.
 #[derive(Debug)]
@@ -216,6 +216,26 @@ impl Views {
     pub fn rollout_row(&self, id: &RolloutId) -> Result<At<Option<RolloutRow>>, ViewsError> {
         let current = self.current();
         Ok(current.at(current.store()?.get(&rollout_key(id.as_str()))?))
+    }
+
+    /// The rollouts for which something is to be announced, by the instant of the first, `limit` at
+    /// most, after one of them or from the beginning. The caller's clock says which of them have
+    /// fallen due.
+    pub fn due(
+        &self,
+        after: Option<&(Moment, RolloutId)>,
+        limit: usize,
+    ) -> Result<At<Vec<(Moment, RolloutId)>>, ViewsError> {
+        let current = self.current();
+        let after = after.map(|(at, id)| due_key(at.0, id.as_str()));
+        let found = current.store()?.scan::<DueRow>(DUE, after.as_deref()).take(limit);
+        let read = |(key, row): (Vec<u8>, DueRow)| {
+            let damaged = || StoreError::Damaged("a row of what falls due".to_owned());
+            let id = row.rollout.parse().map_err(|_| damaged())?;
+            Ok((Moment(due_at(&key).ok_or_else(damaged)?), id))
+        };
+        let due = found.map(|row| read(row?)).collect::<Result<_, StoreError>>()?;
+        Ok(current.at(due))
     }
 
     /// Every flag, by key.

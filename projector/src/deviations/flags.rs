@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long a flag may stay on for everyone before it is to be removed, in microseconds: 90 days.
-const FULL_US_MAX: i64 = 90 * 24 * 3_600 * 1_000_000;
+pub(crate) const FULL_US_MAX: i64 = 90 * 24 * 3_600 * 1_000_000;
 
 const NO_STAGE: &str = "flag_moved_without_stage";
 const NOT_REMOVED: &str = "flag_not_removed_after_90_days";
@@ -147,8 +147,7 @@ fn removed(flag: &Flag, about: &str, now: Moment) -> Verdict {
     let retired = flag.retired.last();
     let gone = (!last.exists).then_some((last.at(), last.seq));
     let gone = gone.or_else(|| retired.and_then(|r| Some((r.time()?, r.seq()))));
-    let full = turns.iter().rev().skip_while(|t| gone.is_some() && !t.exists);
-    let Some(full) = full.take_while(|t| t.share_bp() == Some(10_000)).last() else {
+    let Some(full) = full_before(&turns, gone.is_some()) else {
         let why = "The flag is not on for everyone.".to_owned();
         return verdict(Outcome::Kept, why).shown(clause, [last.seq]);
     };
@@ -166,6 +165,19 @@ fn removed(flag: &Flag, about: &str, now: Moment) -> Verdict {
         None => verdict(Outcome::Undecided, format!("On for everyone for {days} so far.")),
     };
     judged.shown(clause, [full.seq].into_iter().chain(gone.map(|g| g.1)))
+}
+
+/// The change since which a flag that is still there has been on for everyone.
+pub(crate) fn full_since(flag: &Flag) -> Option<FlagMove> {
+    let turns = turns(flag);
+    let there = flag.retired.is_empty() && turns.last().is_some_and(|last| last.exists);
+    full_before(&turns, false).filter(|_| there).cloned()
+}
+
+/// The change since which a flag has been on for everyone, or was when it was removed.
+fn full_before(turns: &[FlagMove], gone: bool) -> Option<&FlagMove> {
+    let full = turns.iter().rev().skip_while(|t| gone && !t.exists);
+    full.take_while(|t| t.share_bp() == Some(10_000)).last()
 }
 
 fn drifted(flag: &Flag, about: &str) -> Verdict {

@@ -40,7 +40,7 @@ fn overdue(checkpoint: &Checkpoint, now: Moment) -> Verdict {
     let first = checkpoint.snapshots.iter().filter(|_| checkpoint.recorded);
     let first = first.min_by_key(|s| s.from.order_key());
     let judged = match (checkpoint.state(now), first, checkpoint.grace_ends) {
-        (CheckpointState::Recorded, Some(s), Some(grace)) => match s.time() {
+        (CheckpointState::Recorded | CheckpointState::Late, Some(s), Some(grace)) => match s.time() {
             None => verdict(Outcome::Undecided, "When it was taken is not known.".to_owned()),
             Some(at) if at <= grace => verdict(Outcome::Kept, "It was taken in time.".to_owned()),
             Some(at) => {
@@ -48,7 +48,7 @@ fn overdue(checkpoint: &Checkpoint, now: Moment) -> Verdict {
                 verdict(Outcome::Broken, format!("It was taken {late} after its grace ended."))
             }
         },
-        (CheckpointState::Recorded, _, _) => {
+        (CheckpointState::Recorded | CheckpointState::Late, _, _) => {
             let why = "A snapshot is there, but no launch of known time to count from.";
             verdict(Outcome::Undecided, why.to_owned())
         }

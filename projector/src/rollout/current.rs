@@ -197,6 +197,15 @@ impl Rollout {
         status
     }
 
+    /// Who saw the feature after a move: by its own words, else by the plan of the stage it began.
+    pub(crate) fn exposures_of(&self, of: &Move) -> Vec<Exposure> {
+        let begins = matches!(of.kind, MoveKind::Started | MoveKind::WentOn);
+        match self.planned(of).filter(|_| begins && of.exposures.is_empty()) {
+            Some(planned) => planned,
+            None => of.exposures.clone(),
+        }
+    }
+
     /// The launch that no rollback has undone.
     fn standing_launch(&self) -> Option<&Move> {
         let ends = |m: &&Move| matches!(m.kind, MoveKind::Launched | MoveKind::RollbackStarted);

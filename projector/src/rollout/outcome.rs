@@ -1,5 +1,7 @@
 //! What came of it: launches, snapshots, feedback, questions, clean-up, notes.
 
+use std::collections::BTreeSet;
+
 use schemas::{
     Event,
     event::{
@@ -9,6 +11,7 @@ use schemas::{
             CleanupPlanned, FeedbackNoted, OwnershipTransferred, QuestionAnswered, RolloutLaunched,
         },
     },
+    values::Target,
 };
 use serde::Serialize;
 
@@ -30,6 +33,19 @@ pub struct Outcome {
     pub cleanup_due: Vec<Fact<CleanupDue>>,
     pub cleanup_done: Vec<Fact<CleanupDone>>,
     pub notes: Vec<Fact<NoteAdded>>,
+    /// What was ever announced, withdrawn and corrected announcements too: it is not said again.
+    #[serde(skip)]
+    said: BTreeSet<Said>,
+}
+
+/// What an announcement says fell due, and when, in Unix microseconds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Said {
+    /// A checkpoint, and the event that it was counted from.
+    Due(String, Option<u64>, i64),
+    Missed(String, Option<u64>, i64),
+    /// A flag.
+    Cleanup(String, i64),
 }
 
 impl Outcome {
@@ -50,9 +66,27 @@ impl Outcome {
         }
     }
 
-    /// The launch that checkpoints count from. A launch of unknown time anchors nothing.
-    pub fn anchor(&self) -> Option<&Fact<RolloutLaunched>> {
-        self.launches.iter().rev().find(|launch| launch.time().is_some())
+    /// Remembers that something was announced, whatever becomes of the announcement.
+    pub(super) fn hear(&mut self, event: &Event) {
+        let seq = |target: &Option<Target>| target.as_ref().map(|t| t.seq);
+        let said = match event {
+            Event::CheckpointDue(e) => {
+                Said::Due(e.checkpoint.to_string(), seq(&e.anchor), e.due.micros())
+            }
+            Event::CheckpointMissed(e) => {
+                Said::Missed(e.checkpoint.to_string(), seq(&e.anchor), e.due.micros())
+            }
+            Event::CleanupDue(e) => match &e.flag {
+                Some(flag) => Said::Cleanup(flag.to_string(), e.due.micros()),
+                None => return,
+            },
+            _ => return,
+        };
+        self.said.insert(said);
+    }
+
+    pub(crate) fn has_said(&self, said: &Said) -> bool {
+        self.said.contains(said)
     }
 
     /// Clean-up that was planned and not done: a flag or a ticket each.

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::rows::{COUNTS, Counts, FLAGS, FlagRow, ROLLOUTS, RolloutRow};
+use super::rows::{COUNTS, Counts, DUE, DueRow, FLAGS, FlagRow, ROLLOUTS, RolloutRow};
 use crate::{
     codec::{self, Row},
     index,
@@ -65,6 +65,7 @@ fn shown(key: &[u8], row: &[u8]) -> Result<String, codec::CodecError> {
     }
     match key.get(..1) {
         Some(COUNTS) => debug::<Counts>(row),
+        Some(DUE) => debug::<DueRow>(row),
         Some(FLAGS) => debug::<FlagRow>(row),
         Some(ROLLOUTS) => debug::<RolloutRow>(row),
         _ => index::shown(key, row),

@@ -3,6 +3,7 @@
 //! | key begins with | row          | one for                           |
 //! |-----------------|--------------|-----------------------------------|
 //! | `c`             | [`Counts`]   | the whole ledger                  |
+//! | `d`             | `DueRow`     | each rollout for which something falls due, by the instant of the first |
 //! | `f`             | [`FlagRow`]  | each flag, by its key             |
 //! | `p`             | postings     | each block of each list           |
 //! | `r`             | [`RolloutRow`] | each rollout, by its id         |
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     codec::Row,
     rollout::{BugState, Rollout, Status, exposure},
+    schedule,
 };
 
 /// Longest title in a row, in characters. The whole title is in the rollout itself.
@@ -22,6 +24,9 @@ pub(crate) const FLAGS: &[u8] = b"f";
 
 /// What the keys of rollouts begin with.
 pub(crate) const ROLLOUTS: &[u8] = b"r";
+
+/// What the keys of what falls due begin with.
+pub(crate) const DUE: &[u8] = b"d";
 
 /// The key of the counts.
 pub(crate) const COUNTS: &[u8] = b"c";
@@ -63,10 +68,23 @@ pub struct RolloutRow {
     pub last_seq: u64,
     /// Those of its events that this version cannot read.
     pub unread_events: u64,
+    /// When the first of what is to be announced and is not recorded falls due, or fell due, in Unix
+    /// microseconds.
+    pub next_due_us: Option<i64>,
 }
 
 impl Row for RolloutRow {
     const TYPE: u8 = 3;
+}
+
+/// A rollout for which something falls due. The instant is in the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DueRow {
+    pub rollout: String,
+}
+
+impl Row for DueRow {
+    const TYPE: u8 = 9;
 }
 
 /// One flag in a list of flags, by the events as they were recorded.
@@ -122,6 +140,19 @@ pub(crate) fn rollout_key(rollout: &str) -> Vec<u8> {
     [ROLLOUTS, rollout.as_bytes()].concat()
 }
 
+/// The key of what falls due for a rollout: by the instant, then by the rollout's id.
+pub(crate) fn due_key(at_us: i64, rollout: &str) -> Vec<u8> {
+    // The sign bit is turned round, so that the bytes sort as the instants do.
+    let at = (at_us.cast_unsigned() ^ (1 << 63)).to_be_bytes();
+    [DUE, &at, rollout.as_bytes()].concat()
+}
+
+/// The instant in such a key.
+pub(crate) fn due_at(key: &[u8]) -> Option<i64> {
+    let at = key.strip_prefix(DUE)?.first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*at) ^ (1 << 63)).cast_signed())
+}
+
 impl RolloutRow {
     /// The row of a rollout; what only its events tell is filled in by whoever folded them.
     pub(crate) fn of(id: &str, rollout: &Rollout) -> RolloutRow {
@@ -149,6 +180,7 @@ impl RolloutRow {
             rollbacks: rollout.rollbacks.actual.len() as u64,
             launches: rollout.outcome.launches.len() as u64,
             unread_events: rollout.unread_events.len() as u64,
+            next_due_us: schedule::next(rollout).map(|at| at.0),
             ..RolloutRow::default()
         }
     }
