@@ -6,7 +6,9 @@
 //! `superseded`.
 
 mod anchor;
+pub mod kpis;
 mod local;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +24,7 @@ use serde::Serialize;
 
 pub use anchor::CountedFrom;
 pub use local::shown as local_time;
+pub use snapshot::{Snapshot, Taken, snapshots};
 pub(crate) use local::{due_on, zone};
 
 use self::anchor::Anchor;
@@ -124,7 +127,7 @@ impl Checkpoint {
         let counted_from = CountedFrom::of(rollout, &name);
         let anchor = counted_from.anchors(rollout).pop();
         let period = periods(rollout, &name).pop();
-        let snapshots: Vec<_> = snapshots(rollout, &name).cloned().collect();
+        let snapshots: Vec<_> = snapshots_of(rollout, &name).cloned().collect();
         // A snapshot that was taken after an earlier launch says nothing of the relaunch.
         let counting = || snapshots.iter().filter(|s| counts(s, anchor, None));
         let grace_ends = period.as_ref().map(|p| p.grace_ends);
@@ -242,7 +245,7 @@ pub(crate) fn periods(rollout: &Rollout, name: &str) -> Vec<Period> {
 }
 
 /// The snapshots of a checkpoint, oldest first.
-pub(crate) fn snapshots<'a>(
+pub(crate) fn snapshots_of<'a>(
     rollout: &'a Rollout,
     name: &'a str,
 ) -> impl Iterator<Item = &'a Fact<CheckpointRecorded>> {

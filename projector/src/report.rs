@@ -7,21 +7,21 @@ mod markdown;
 #[cfg(test)]
 mod tests;
 
-use schemas::{
-    event::decision::CriterionVerdict,
-    values::{MetricValue, Quantity, Results},
-};
+use schemas::{event::decision::CriterionVerdict, values::Results};
 use serde::Serialize;
 
 pub use markdown::report_markdown;
 
 use crate::{
     blanks::verdict,
-    checkpoints::Checkpoints,
+    checkpoints::{
+        Checkpoints,
+        kpis::{self, Kpi, KpiVerdict},
+    },
     deviations::{Deviations, Verdict},
     recorded::Moment,
     rollout::{
-        Attempt, BugState, Fact, MoveKind, Rollback, Rollout, Status, exposure,
+        Attempt, BugState, Fact, MoveKind, Rollback, Rollout, Status, decisions::same_words, exposure,
         stages::{Ended, Stage},
     },
     timeline::sentence,
@@ -101,7 +101,7 @@ pub struct Goal {
 pub struct GoalActual {
     pub checkpoint: String,
     pub value: String,
-    /// Whether the goal was reached, when both are plain numbers.
+    /// Whether the goal was reached: met or missed as the snapshot's KPIs say, else neither.
     pub reached: Option<bool>,
     pub seq: u64,
 }
@@ -296,80 +296,47 @@ fn result_lines(results: &Results, from: &crate::rollout::Provenance) -> Vec<Lin
 }
 
 fn goals(rollout: &Rollout) -> Vec<Goal> {
-    let fields = rollout.plan.newest().map_or(&[][..], |r| &r.fields);
-    let is_goal = |path: &str| path.strip_prefix("kpis/").is_some_and(|rest| !rest.contains('/'));
-    let mut goals: Vec<Goal> = fields
-        .iter()
-        .filter(|f| is_goal(&f.path))
-        .map(|f| {
-            let text = f.raw.trim().to_owned();
-            let name = f.label.clone().unwrap_or_else(|| text.clone());
-            let goal = (f.kind != schemas::values::FieldKind::Blank).then_some(text);
-            Goal { baseline: baseline(rollout, &name), name, goal, actual: vec![] }
-        })
-        .collect();
-    for snapshot in &rollout.outcome.snapshots {
-        let name = snapshot.value.checkpoint.as_str();
-        for actual in &snapshot.value.results.goals {
-            let reached = GoalActual {
-                checkpoint: name.to_owned(),
-                value: actual.quantity.raw.clone(),
-                reached: reached(actual),
-                seq: snapshot.seq(),
+    let planned = kpis::planned(rollout).map(|(name, goal)| Goal {
+        baseline: kpis::baseline(rollout, &|other| same_words(&name, other)).map(|b| b.raw),
+        goal: (!goal.is_empty()).then_some(goal),
+        name,
+        actual: vec![],
+    });
+    let mut goals: Vec<Goal> = planned.collect();
+    for checkpoint in Checkpoints::of(rollout).iter() {
+        for kpi in Kpi::of(rollout, checkpoint) {
+            let replaced = kpi.before.iter().map(|value| (value, None, " (replaced)"));
+            let reached = match kpi.verdict {
+                KpiVerdict::Met => Some(true),
+                KpiVerdict::Missed => Some(false),
+                KpiVerdict::NoData | KpiVerdict::CannotBeCompared => None,
             };
-            let named = |g: &&mut Goal| {
-                crate::rollout::decisions::same_words(&g.name, &actual.name)
-                    || g.goal.as_deref() == Some(actual.name.as_str())
-            };
-            match goals.iter_mut().find(named) {
+            let holds = kpi.actual.iter().map(|value| (value, reached, ""));
+            let actual = replaced.chain(holds).map(|(value, reached, mark)| GoalActual {
+                checkpoint: checkpoint.name.clone(),
+                value: format!("{}{mark}", value.raw),
+                reached,
+                seq: value.seq,
+            });
+            let actual: Vec<GoalActual> = actual.collect();
+            let wanted = kpi.goal.map(|g| g.raw);
+            match goals.iter_mut().find(|g| same_words(&g.name, &kpi.name)) {
                 Some(goal) => {
-                    goal.goal = goal.goal.take().or(actual.goal.as_ref().map(|g| g.raw.clone()));
-                    goal.actual.push(reached);
+                    goal.goal = goal.goal.take().or(wanted);
+                    goal.actual.extend(actual);
                 }
-                None => goals.push(Goal {
-                    name: actual.name.clone(),
-                    goal: actual.goal.as_ref().map(|g| g.raw.clone()),
-                    baseline: baseline(rollout, &actual.name),
-                    actual: vec![reached],
+                // What was only measured is no goal.
+                None if wanted.is_some() && !actual.is_empty() => goals.push(Goal {
+                    name: kpi.name,
+                    goal: wanted,
+                    baseline: kpi.baseline.map(|b| b.raw),
+                    actual,
                 }),
+                None => {}
             }
         }
     }
     goals
-}
-
-fn baseline(rollout: &Rollout, name: &str) -> Option<String> {
-    let metric = rollout.measurements.metrics.get(name)?;
-    metric.reading(None, Some("baseline"))?.value.quantity.as_ref().map(|q| q.raw.clone())
-}
-
-/// Whether a goal was reached; `None` when either is no plain number, or the goal says not which
-/// way.
-fn reached(actual: &MetricValue) -> Option<bool> {
-    use schemas::values::Qualifier::{Ge, Gt, Le, Lt};
-    let goal = actual.goal.as_ref()?;
-    if actual.quantity.unit != goal.unit {
-        return None;
-    }
-    let (is, wanted) = (number(&actual.quantity)?, number(goal)?);
-    let order = is.cmp(&wanted);
-    match goal.qualifier? {
-        Ge => Some(order.is_ge()),
-        Gt => Some(order.is_gt()),
-        Le => Some(order.is_le()),
-        Lt => Some(order.is_lt()),
-        _ => None,
-    }
-}
-
-/// A decimal in millionths, if it fits.
-fn number(quantity: &Quantity) -> Option<i128> {
-    let text = quantity.value.as_ref()?.as_str();
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let fraction = fraction.get(..6).unwrap_or(fraction);
-    let millionths: i128 = format!("{whole}{fraction:0<6}").parse().ok()?;
-    Some(sign * millionths)
 }
 
 fn criteria(rollout: &Rollout) -> Vec<CriterionRow> {

@@ -85,7 +85,7 @@ pub fn next(rollout: &Rollout) -> Option<Moment> {
 fn of_period(rollout: &Rollout, name: &str, period: &Period) -> Vec<Scheduled> {
     let Some(anchor) = rollout.target(period.anchor.seq) else { return vec![] };
     let stood_by = |at: Moment| {
-        checkpoints::snapshots(rollout, name)
+        checkpoints::snapshots_of(rollout, name)
             .filter(|s| checkpoints::counts(s, Some(period.anchor), period.until))
             .any(|s| s.time().is_none_or(|taken| taken <= at))
     };
