@@ -169,8 +169,9 @@ impl Ledger {
         report
     }
 
+    /// A server that records what it is sent, and nothing because a day has come.
     pub(crate) fn serve(&self) -> Server {
-        Server::start(self.command(&["serve", "--listen", "127.0.0.1:0"]))
+        Server::start(self.command(&["serve", "--listen", "127.0.0.1:0", "--scheduler", "off"]))
     }
 
     /// The path of the newest segment.

@@ -5,6 +5,7 @@ mod flags;
 mod plan;
 mod record;
 mod rollout;
+mod schedule;
 mod serve;
 mod verify;
 mod views;
@@ -56,9 +57,12 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Rollout(command) => rollout::run(context, command),
         Command::Report { id, format, moment } => rollout::report(context, &id, format, &moment),
         Command::Verify { dir, head } => verify::run(context, dir, head.as_deref()),
+        Command::Schedule(command) => schedule::run(context, command),
         Command::Views(command) => views::run(context, command),
         Command::Clock(Clock::Step { reason }) => clock_step(context, &reason),
-        Command::Serve { listen, log_format } => serve::run(context, &listen, log_format),
+        Command::Serve { listen, scheduler, log_format } => {
+            serve::run(context, &listen, scheduler, log_format)
+        }
     }
 }
 

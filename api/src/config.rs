@@ -82,15 +82,29 @@ pub enum Command {
     /// Record that the clock was set back, so that recording can go on
     #[command(subcommand)]
     Clock(Clock),
+    /// What falls due, and a scheduler that announces it; `serve` has one of its own
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// Serve the read API and `POST /api/v1/events`
     Serve {
         /// Where to listen; loopback only, as there are no access tokens yet
         #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
         listen: String,
+        /// Whether to announce what falls due: snapshots, missed snapshots, flags to be removed
+        #[arg(long, value_enum, default_value_t, env = "ROLLOUT_LEDGER_SCHEDULER")]
+        scheduler: Switch,
         /// The form of the lines on stderr; text on a terminal, json elsewhere
         #[arg(long, value_enum, env = "ROLLOUT_LEDGER_LOG_FORMAT")]
         log_format: Option<LogFormat>,
     },
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Switch {
+    #[default]
+    On,
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -259,6 +273,12 @@ pub enum Rollout {
         #[command(flatten)]
         moment: Moment,
     },
+    /// The snapshots after launch: when each is due, and its KPIs against goals and baselines
+    Checkpoints {
+        id: String,
+        #[command(flatten)]
+        moment: Moment,
+    },
     /// Did it follow its plan: every rule kept, broken or undecided
     Deviations {
         id: String,
@@ -297,6 +317,28 @@ pub enum Verdict {
     Kept,
     Broken,
     Undecided,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Schedule {
+    /// What falls due, and has fallen due without being recorded
+    Show {
+        /// Only what falls due by then
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+    },
+    /// Announce what has fallen due, and go on
+    Run {
+        /// The server to ask and to record with; the directory when absent
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// The file that holds the token for it
+        #[arg(long, value_name = "FILE", requires = "url")]
+        token_file: Option<PathBuf>,
+        /// Announce what has fallen due by now, and end
+        #[arg(long)]
+        once: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

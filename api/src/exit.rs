@@ -54,6 +54,11 @@ impl Failure {
         Failure { code, index: None, message: message.into() }
     }
 
+    /// Whether trying again changes nothing: the caller is not allowed, or called wrongly.
+    pub fn is_for_good(&self) -> bool {
+        matches!(self.code, Code::Auth | Code::Usage | Code::NotFound)
+    }
+
     /// A failure of one of several submitted events, from 0.
     pub fn of_event(index: usize, code: Code, message: impl Into<String>) -> Self {
         Failure { code, index: Some(index), message: message.into() }

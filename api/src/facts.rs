@@ -14,7 +14,8 @@ use ledger::{Entry, Head, Log, Seq};
 use projector::{
     flag_state::FlagChangedRecorded,
     index::Order,
-    recorded::{Recorded, resolve},
+    recorded::{Moment, Recorded, resolve},
+    rollout::Rollout,
     views::{At, Difference, Filter, Found, RolloutRow, Views, ViewsError},
 };
 use schemas::{FlagKey, RolloutId};
@@ -100,6 +101,25 @@ impl Facts {
         let oldest = self.log.headers(Seq(next), 1).unwrap_or_default();
         let recorded_us = oldest.first().map_or(0, |header| header.recorded_at_us);
         (behind, Duration::from_micros(clock::wall_us().saturating_sub(recorded_us)))
+    }
+
+    /// How far the views are, as it changes.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.caught_up.clone()
+    }
+
+    /// The rollouts for which something is to be announced, by the instant of the first.
+    pub(crate) fn listed_due(
+        &self,
+        after: Option<&(Moment, RolloutId)>,
+        limit: usize,
+    ) -> anyhow::Result<(Vec<(Moment, RolloutId)>, AsOf)> {
+        Ok(parts(self.views.due(after, limit)?))
+    }
+
+    /// A rollout by all its events.
+    pub(crate) fn folded(&self, id: &RolloutId) -> anyhow::Result<Option<Arc<Rollout>>> {
+        Ok(self.views.rollout(&*self.log, id)?.value)
     }
 
     /// Answers a question on a thread that may block, once the views hold what was durable when it

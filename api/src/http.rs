@@ -10,6 +10,7 @@ mod metrics;
 mod observe;
 pub(crate) mod problem;
 mod rollouts;
+mod schedule;
 mod views;
 
 use std::{any::Any, net::IpAddr, sync::Arc};
@@ -60,6 +61,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(rollouts::deviations))
         .routes(routes!(rollouts::report))
         .routes(routes!(flags::history))
+        .routes(routes!(schedule::list))
         .routes(routes!(views::diff))
         .routes(routes!(views::rebuild))
         .routes(routes!(health::alive))

@@ -11,6 +11,7 @@
 //! - [`record`]: every event as typed flags.
 //! - [`serve`], [`http`], [`facts`]: the running service; [`tail`]: the log, followed.
 //! - [`metrics`], [`logging`]: what it says of itself.
+//! - [`scheduler`]: announces what falls due.
 //! - [`commands`]: one function for each command.
 
 pub mod answers;
@@ -40,6 +41,7 @@ pub mod principal;
 pub mod pseudonym;
 pub mod record;
 pub mod remote;
+pub mod scheduler;
 pub mod serve;
 pub mod show;
 pub mod tail;

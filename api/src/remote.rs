@@ -133,7 +133,7 @@ pub fn prove(token: &str, nonce: &str) -> String {
 }
 
 /// The exit code that a problem document stands for.
-fn code_of(status: u16, body: &Value) -> Code {
+pub(crate) fn code_of(status: u16, body: &Value) -> Code {
     match (status, body.get("code").and_then(Value::as_str)) {
         (_, Some("personal_data" | "own_door")) => Code::Policy,
         (401 | 403, _) => Code::Auth,

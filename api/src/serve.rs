@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
+    config::Switch,
     context::Context,
     engine::{Engine, VERSION},
     exit::{Code, fail},
@@ -34,6 +35,7 @@ use crate::{
     ingest,
     json::set,
     metrics::Metrics,
+    scheduler::serving::{self, SystemWall},
 };
 
 /// How long requests in flight may take to finish once the server is told to stop.
@@ -43,7 +45,7 @@ const STOP_WAIT_MAX: Duration = Duration::from_secs(4);
 ///
 /// # Errors
 /// When the directory or the address cannot be used, or recording stopped.
-pub async fn run(context: &Context, listen: &str) -> anyhow::Result<()> {
+pub async fn run(context: &Context, listen: &str, scheduler: Switch) -> anyhow::Result<()> {
     let address = loopback(listen)?;
     let home = context.alone()?;
     let listener = TcpListener::bind(address)
@@ -51,13 +53,14 @@ pub async fn run(context: &Context, listen: &str) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
     let stopping = CancellationToken::new();
     watch_signals(stopping.clone())?;
-    serve(listener, home, stopping).await
+    serve(listener, home, scheduler, stopping).await
 }
 
 /// Serves one directory on a listener until told to stop.
 pub async fn serve(
     listener: TcpListener,
     home: Home,
+    scheduler: Switch,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
     let opening = home.clone();
@@ -77,6 +80,9 @@ pub async fn serve(
         verified,
         token: token.clone(),
     };
+    let (due, recorder) = (facts.clone(), intake.clone());
+    let scheduling = (scheduler == Switch::On)
+        .then(|| tokio::spawn(serving::run(due, recorder, SystemWall, stopping.clone())));
     let url = format!("http://{}", listener.local_addr()?);
     let serving = Serving {
         url: url.clone(),
@@ -109,6 +115,10 @@ pub async fn serve(
     stopping.cancel();
     drop(facts);
     intake.stop().await;
+    if let Some(scheduling) = scheduling {
+        // It says itself what went wrong with it.
+        let _ = scheduling.await;
+    }
     let (recorded, folded) = spawn_blocking(move || (writer.join(), views.join())).await?;
     // The first cause is the one that says something.
     recorded.and(folded).and(result)

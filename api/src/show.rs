@@ -1,5 +1,7 @@
 //! `rollout show` for people: where it is, what each stage showed, what is missing next.
 
+mod checkpoints;
+
 use std::fmt::Write as _;
 
 use projector::{
@@ -7,6 +9,8 @@ use projector::{
     rollout::{Attempt, Rollout, Stage, exposure, stages::Ended},
 };
 use schemas::values::{Answer, Quantity, Results};
+
+pub use checkpoints::{checkpoint_cells, kpi_cells};
 
 use crate::{
     answers::{CheckpointLine, RolloutPage, word},

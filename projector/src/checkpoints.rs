@@ -24,8 +24,8 @@ use serde::Serialize;
 
 pub use anchor::CountedFrom;
 pub use local::shown as local_time;
-pub use snapshot::{Snapshot, Taken, snapshots};
 pub(crate) use local::{due_on, zone};
+pub use snapshot::{Snapshot, Taken, snapshots};
 
 use self::anchor::Anchor;
 use crate::{

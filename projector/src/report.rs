@@ -21,7 +21,9 @@ use crate::{
     deviations::{Deviations, Verdict},
     recorded::Moment,
     rollout::{
-        Attempt, BugState, Fact, MoveKind, Rollback, Rollout, Status, decisions::same_words, exposure,
+        Attempt, BugState, Fact, MoveKind, Rollback, Rollout, Status,
+        decisions::same_words,
+        exposure,
         stages::{Ended, Stage},
     },
     timeline::sentence,

@@ -1,6 +1,7 @@
-//! `rollout list|show|timeline|deviations|link` and `report`.
+//! `rollout list|show|timeline|checkpoints|deviations|link` and `report`.
 
 use projector::{
+    checkpoints,
     deviations::{self, Outcome},
     recorded::Recorded,
     report as retrospective,
@@ -29,6 +30,7 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::List => list(context),
         Command::Show { id, moment } => show(context, &id, &moment),
         Command::Timeline { id, moment } => timeline(context, &id, &moment),
+        Command::Checkpoints { id, moment } => checkpoints(context, &id, &moment),
         Command::Deviations { id, only, moment } => deviations(context, &id, only, &moment),
         Command::Link { id, flag, valid_from, role, new, actor } => {
             heard_of(context, &id, &flag, new)?;
@@ -125,6 +127,25 @@ fn timeline(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Res
         rows.push(cells, &row);
     }
     rows.print(context.format, "nothing had happened by then")?;
+    Ok(output::computed_at(look.as_of.seq, &look.as_of.hash)?)
+}
+
+/// A row for each checkpoint, and one for each of its KPIs.
+fn checkpoints(context: &Context, id: &str, moment: &config::Moment) -> anyhow::Result<()> {
+    let look = look(context, id, moment)?;
+    let now = projector::recorded::Moment(look.view.now_us);
+    let snapshots = checkpoints::snapshots(&look.view.fold(&look.events), now);
+    let mut rows =
+        Rows::new(&["checkpoint", "what", "goal", "baseline", "actual", "basis", "why", "events"]);
+    for snapshot in &snapshots {
+        rows.push(show::checkpoint_cells(snapshot), snapshot);
+        if matches!(context.format, output::Format::Table | output::Format::Csv) {
+            for kpi in &snapshot.kpis {
+                rows.push(show::kpi_cells(&snapshot.checkpoint, kpi), kpi);
+            }
+        }
+    }
+    rows.print(context.format, "it has no checkpoint")?;
     Ok(output::computed_at(look.as_of.seq, &look.as_of.hash)?)
 }
 

@@ -1,6 +1,7 @@
 //! `serve`.
 
 use crate::{
+    config::Switch,
     context::Context,
     logging::{self, LogFormat},
     serve,
@@ -9,9 +10,10 @@ use crate::{
 pub(super) fn run(
     context: &Context,
     listen: &str,
+    scheduler: Switch,
     log_format: Option<LogFormat>,
 ) -> anyhow::Result<()> {
     logging::start(log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::run(context, listen))
+    runtime.block_on(serve::run(context, listen, scheduler))
 }

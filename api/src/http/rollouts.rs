@@ -6,7 +6,10 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use projector::{deviations as conformance, recorded, report as retrospective, timeline as line};
+use projector::{
+    checkpoints::snapshots, deviations as conformance, recorded, report as retrospective,
+    timeline as line,
+};
 use schemas::RolloutId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -130,7 +133,7 @@ pub(super) async fn checkpoints(
     let lines = |look: &Look, view: &View| {
         let rollout = view.fold(&look.events);
         json!({
-            "checkpoints": answers::checkpoints(&rollout, view),
+            "checkpoints": snapshots(&rollout, recorded::Moment(view.now_us)),
             "snapshots": rollout.outcome.snapshots,
         })
     };

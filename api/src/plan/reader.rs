@@ -1,5 +1,6 @@
 //! Walks the outline of a plan and puts every line in its place.
 
+use projector::checkpoints::CountedFrom;
 use schemas::values::{FieldKind, PlanValue};
 
 use super::{
@@ -211,6 +212,7 @@ impl<'t> Reader<'t> {
             Role::Planning | Role::Results => Self::part(&announced, above),
             Role::Checkpoint(distance) => {
                 self.covered(&distance, heading);
+                self.counted_from(&distance, heading);
                 Place::Checkpoint(distance)
             }
             Role::PostLaunch => Place::PostLaunch,
@@ -314,6 +316,16 @@ impl<'t> Reader<'t> {
             let path = format!("checkpoints/{distance}/window");
             let value = Some(PlanValue::Window(window));
             self.sheet.put(&path, None, inner, FieldKind::Value, value);
+        }
+    }
+
+    /// What a checkpoint is counted from where its heading says something else than the launch:
+    /// `1-week results at 100%`.
+    fn counted_from(&mut self, distance: &str, heading: Span) {
+        let words = self.sheet.of(heading).to_owned();
+        if CountedFrom::named(&words) != CountedFrom::Launch {
+            let path = format!("checkpoints/{distance}/anchor");
+            self.sheet.put(&path, None, heading, FieldKind::Value, Some(PlanValue::Text(words)));
         }
     }
 

@@ -202,12 +202,14 @@ impl At<'_> {
         values.sort_by_key(|v| (v.time.unwrap_or(v.recorded_at), v.seq));
         let evaluation = self.evaluation(&is);
         if actual.is_none() {
-            actual = evaluation.and_then(|e| value(e.value.actual.as_ref()?, &e.from, &e.value.evidence));
+            actual = evaluation
+                .and_then(|e| value(e.value.actual.as_ref()?, &e.from, &e.value.evidence));
         }
         let goal = self.goal(&is);
         let (verdict, why) = judge(goal.as_ref(), actual.as_ref(), evaluation);
         let baseline = baseline(self.rollout, &is);
-        let mut seqs: Vec<u64> = values.iter().chain(&actual).chain(&baseline).map(|v| v.seq).collect();
+        let mut seqs: Vec<u64> =
+            values.iter().chain(&actual).chain(&baseline).map(|v| v.seq).collect();
         seqs.extend(goal.as_ref().map(|g| g.seq));
         seqs.extend(evaluation.map(Fact::seq));
         seqs.extend(actual.iter().flat_map(|v| v.confirmed_by.clone()));
@@ -235,9 +237,11 @@ impl At<'_> {
             let evidence = &snapshot.value.evidence;
             let said = said(&snapshot.value, is);
             values.extend(said.and_then(|m| value(&m.quantity, &snapshot.from, evidence)));
-            let first = snapshot.from.first.clone().and_then(|first| {
-                serde_json::from_value::<CheckpointRecorded>(first).ok()
-            });
+            let first = snapshot
+                .from
+                .first
+                .clone()
+                .and_then(|first| serde_json::from_value::<CheckpointRecorded>(first).ok());
             let first = first.as_ref().and_then(|first| self::said(first, is));
             let first = first.filter(|f| said.is_none_or(|now| now.quantity != f.quantity));
             let first = first.and_then(|m| value(&m.quantity, &snapshot.from, evidence));
@@ -288,9 +292,8 @@ impl At<'_> {
         let of = self.criteria().filter(|(name, criterion)| {
             let set = criterion.set.last();
             is(name)
-                || set.is_some_and(|s| {
-                    s.value.metric.as_deref().is_some_and(is) || is(&s.value.text)
-                })
+                || set
+                    .is_some_and(|s| s.value.metric.as_deref().is_some_and(is) || is(&s.value.text))
         });
         let evaluated = of.flat_map(|(_, criterion)| &criterion.evaluated);
         let here = evaluated.filter(|e| {
@@ -303,14 +306,15 @@ impl At<'_> {
     /// The criteria that hold at this checkpoint.
     fn criteria(&self) -> impl Iterator<Item = (&str, &Criterion)> {
         let criteria = self.rollout.decisions.criteria.iter();
-        criteria.filter(|(_, criterion)| {
-            criterion.set.last().is_some_and(|set| {
-                let named = set.value.checkpoint.as_deref();
-                set.value.scope == CriterionScope::Checkpoint
-                    && named.is_none_or(|name| name == self.checkpoint.name)
+        criteria
+            .filter(|(_, criterion)| {
+                criterion.set.last().is_some_and(|set| {
+                    let named = set.value.checkpoint.as_deref();
+                    set.value.scope == CriterionScope::Checkpoint
+                        && named.is_none_or(|name| name == self.checkpoint.name)
+                })
             })
-        })
-        .map(|(name, criterion)| (name.as_str(), criterion))
+            .map(|(name, criterion)| (name.as_str(), criterion))
     }
 
     /// The snapshots that count from the anchor, oldest first.
@@ -406,7 +410,8 @@ fn goal_in_words(raw: &str, from: &Provenance) -> Goal {
 /// The value before the release: as it was observed, else as a criterion says.
 pub(crate) fn baseline(rollout: &Rollout, is: &dyn Fn(&str) -> bool) -> Option<Value> {
     let metrics = rollout.measurements.metrics.iter().filter(|(name, _)| is(name));
-    let observed = metrics.filter_map(|(_, metric)| metric.reading(None, Some(BASELINE))).next_back();
+    let observed =
+        metrics.filter_map(|(_, metric)| metric.reading(None, Some(BASELINE))).next_back();
     let observed = observed.and_then(|o| {
         let found = value(o.value.quantity.as_ref()?, &o.from, &o.value.evidence)?;
         Some(Value { source: o.value.source.clone().or(found.source.clone()), ..found })

@@ -70,9 +70,8 @@ fn what_became_of_each_by_an_instant() {
     let missed = format!(
         "{launched}\n01-30 10:00 checkpoint.missed checkpoint=P7D; due=2025-01-22T14:00:00Z"
     );
-    let quarter = format!(
-        "{launched}\n01-15 16:00 checkpoint.due checkpoint=P3M; due=2025-04-15T13:00:00Z"
-    );
+    let quarter =
+        format!("{launched}\n01-15 16:00 checkpoint.due checkpoint=P3M; due=2025-04-15T13:00:00Z");
     let rows = [
         (launched, "01-22 13:59", "P7D pending, P1M pending"),
         (launched, "01-22 14:00", "P7D due, P1M pending"),

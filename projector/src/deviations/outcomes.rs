@@ -40,7 +40,8 @@ fn overdue(checkpoint: &Checkpoint, now: Moment) -> Verdict {
     let first = checkpoint.snapshots.iter().filter(|_| checkpoint.recorded);
     let first = first.min_by_key(|s| s.from.order_key());
     let judged = match (checkpoint.state(now), first, checkpoint.grace_ends) {
-        (CheckpointState::Recorded | CheckpointState::Late, Some(s), Some(grace)) => match s.time() {
+        (CheckpointState::Recorded | CheckpointState::Late, Some(s), Some(grace)) => match s.time()
+        {
             None => verdict(Outcome::Undecided, "When it was taken is not known.".to_owned()),
             Some(at) if at <= grace => verdict(Outcome::Kept, "It was taken in time.".to_owned()),
             Some(at) => {

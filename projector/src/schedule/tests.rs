@@ -161,9 +161,8 @@ fn an_id_is_one_event() {
     );
     assert_eq!(launched, format!("checkpoint-due-{}", Digest::of(lines.as_bytes())));
     assert_eq!(event["id"], launched.as_str());
-    let tokyo = format!(
-        "{LAUNCHED}\n01-15 16:00 release.defined title=t; kind=flag; time_zone=Asia/Tokyo"
-    );
+    let tokyo =
+        format!("{LAUNCHED}\n01-15 16:00 release.defined title=t; kind=flag; time_zone=Asia/Tokyo");
     let later = format!(
         "{LAUNCHED}\n01-16 16:00 event.corrected target=@0; reason=slip; \
          replacement={{\"basis\":\"reported\",\"occurrence\":{{\"precision\":\"instant\",\
@@ -191,15 +190,18 @@ fn flags_that_are_on_for_everyone_are_to_be_removed() {
         // A ticket alone means the only flag; a day without one is the day all the same.
         ("01-16 00:00 cleanup.planned ticket=T-9", vec!["04-15 15:00 cleanup letter T-9"]),
         ("01-16 00:00 cleanup.planned due=2025-03-31", vec!["03-31 13:00 cleanup letter -"]),
-        ("01-16 00:00 cleanup.planned flag=other; due=2025-03-31", vec!["04-15 15:00 cleanup letter -"]),
+        (
+            "01-16 00:00 cleanup.planned flag=other; due=2025-03-31",
+            vec!["04-15 15:00 cleanup letter -"],
+        ),
         // The day had passed when everyone got it.
-        ("01-11 00:00 cleanup.planned flag=letter; due=2025-01-12", vec!["01-15 15:00 cleanup letter -"]),
+        (
+            "01-11 00:00 cleanup.planned flag=letter; due=2025-01-12",
+            vec!["01-15 15:00 cleanup letter -"],
+        ),
         (off, vec![]),
         ("02-01 15:00 flag.retired key=letter", vec![]),
-        (
-            "04-15 15:00 cleanup.due flag=letter; due=2025-04-15T15:00:00Z",
-            vec![],
-        ),
+        ("04-15 15:00 cleanup.due flag=letter; due=2025-04-15T15:00:00Z", vec![]),
     ];
     for (more, expected) in rows {
         let rollout = rollout(&format!("{full}\n{more}"));

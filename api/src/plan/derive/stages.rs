@@ -212,7 +212,7 @@ fn parts<'f>(tree: &Tree<'f>, base: &str) -> Vec<ResultPart<'f>> {
                 let said = Answer { detail: Some(raw.clone()), raw, value: AnswerValue::Other };
                 results.changes_needed = Some(said);
             }
-            ("changes_detail" | "bug" | "window", _) => continue,
+            ("changes_detail" | "bug" | "window" | "anchor", _) => continue,
             ("errors", None) => {
                 fields = tree.values(&format!("{base}/errors"));
                 results.error_types = fields.iter().map(|f| answer(f)).collect();

@@ -37,7 +37,8 @@ impl Demand {
         if let CriterionForm::Change | CriterionForm::BaselineRange = set.form {
             return (None, Some("the goal is a change against the baseline, in words"));
         }
-        let (Some(comparison), Some(at)) = (set.comparison, set.threshold.as_ref().and_then(scaled))
+        let (Some(comparison), Some(at)) =
+            (set.comparison, set.threshold.as_ref().and_then(scaled))
         else {
             return (None, Some("the goal is in words"));
         };
@@ -191,7 +192,9 @@ mod tests {
 
     #[test]
     fn a_goal_that_does_not_say_which_way_demands_nothing() {
-        for goal in [json!({ "value": "35" }), json!({ "value": "35", "qualifier": "exact" }), json!({})] {
+        for goal in
+            [json!({ "value": "35" }), json!({ "value": "35", "qualifier": "exact" }), json!({})]
+        {
             assert_eq!(Demand::of_quantity(&quantity(&goal)).0, None, "{goal}");
         }
     }
