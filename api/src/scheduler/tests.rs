@@ -1,8 +1,11 @@
 //! The scheduler on a server's own parts, by a clock that the tests set.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use ledger::{Log as _, Seq};
+use ledger::Seq;
 use projector::schedule::SOURCE;
 use serde_json::json;
 use tokio::sync::watch;
@@ -18,13 +21,28 @@ use crate::{
     metrics::Metrics,
 };
 
-/// A clock that stands still until it is set. Rests are over at once when it is set.
+/// A clock that stands still until it is set, and when it was last looked at. Short rests are over
+/// at once.
 #[derive(Clone)]
-struct Set(watch::Sender<Moment>);
+struct Set(watch::Sender<Moment>, Arc<Mutex<Moment>>);
+
+impl Set {
+    fn to(text: &str) -> Set {
+        let now = at(text);
+        Set(watch::channel(now).0, Arc::new(Mutex::new(now)))
+    }
+
+    /// The same clock for another scheduler, which looks at it at other moments.
+    fn of_another(&self) -> Set {
+        Set(self.0.clone(), Arc::new(Mutex::new(*self.0.borrow())))
+    }
+}
 
 impl Wall for Set {
     fn now(&self) -> Moment {
-        *self.0.borrow()
+        let now = *self.0.borrow();
+        *self.1.lock().unwrap() = now;
+        now
     }
 
     async fn pass(&self, time: Duration) {
@@ -32,7 +50,8 @@ impl Wall for Set {
             return;
         }
         let mut set = self.0.subscribe();
-        let until = Moment(self.now().0 + i64::try_from(time.as_micros()).unwrap());
+        let asked = self.1.lock().unwrap().0;
+        let until = Moment(asked + i64::try_from(time.as_micros()).unwrap());
         // A real clock would wake it then, and not before.
         let _ = set.wait_for(|now| *now >= until).await;
     }
@@ -40,8 +59,8 @@ impl Wall for Set {
 
 /// A server's parts over one directory.
 struct Parts {
-    log: std::sync::Arc<dyn ledger::Log>,
-    facts: std::sync::Arc<Facts>,
+    log: Arc<dyn ledger::Log>,
+    facts: Arc<Facts>,
     intake: Intake,
     writer: WriterThread,
     views: ViewsThread,
@@ -51,7 +70,7 @@ impl Parts {
     fn open(home: &Home) -> Parts {
         let engine = Engine::open(home).unwrap();
         let log = engine.log.clone();
-        let metrics = std::sync::Arc::new(Metrics::new("test", 0));
+        let metrics = Arc::new(Metrics::new("test", 0));
         let (intake, writer) = ingest::start(engine, metrics).unwrap();
         let (facts, views) = Facts::start(log.clone(), home, intake.heads()).unwrap();
         Parts { log, facts, intake, writer, views }
@@ -64,7 +83,7 @@ impl Parts {
 
     fn spawn(&self, wall: &Set, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
         let (facts, intake) = (self.facts.clone(), self.intake.clone());
-        tokio::spawn(serving::run(facts, intake, wall.clone(), stop.clone()))
+        tokio::spawn(serving::run(facts, intake, wall.of_another(), stop.clone()))
     }
 
     /// Every announcement in the log: type, checkpoint or flag, `time`.
@@ -126,7 +145,7 @@ fn home() -> (tempfile::TempDir, Home) {
 async fn snapshots_fall_due_while_the_clocks_change() {
     let (_dir, home) = home();
     let parts = Parts::open(&home);
-    let wall = Set(watch::channel(at("2025-03-06T12:00:00Z")).0);
+    let wall = Set::to("2025-03-06T12:00:00Z");
     let stop = CancellationToken::new();
     let running = parts.spawn(&wall, &stop);
     // New York goes forward on 9 March and back on 2 November.
@@ -164,7 +183,7 @@ async fn restarts_outages_and_two_schedulers_announce_once() {
     // Forty days without any scheduler, then two at once, then a restart.
     let parts = Parts::open(&home);
     parts.record(launched("letters", "2025-01-15T15:00:00Z")).await;
-    let wall = Set(watch::channel(at("2025-02-24T12:00:00Z")).0);
+    let wall = Set::to("2025-02-24T12:00:00Z");
     let stop = CancellationToken::new();
     let running = [parts.spawn(&wall, &stop), parts.spawn(&wall, &stop)];
     assert_eq!(parts.until(4).await, expected);
@@ -192,7 +211,7 @@ async fn a_clock_that_is_set_forward_or_back_is_looked_at_again() {
     let (_dir, home) = home();
     let parts = Parts::open(&home);
     parts.record(launched("letters", "2025-01-15T15:00:00Z")).await;
-    let wall = Set(watch::channel(at("2025-01-20T00:00:00Z")).0);
+    let wall = Set::to("2025-01-20T00:00:00Z");
     let stop = CancellationToken::new();
     let running = parts.spawn(&wall, &stop);
     wall.0.send_replace(at("2025-01-10T00:00:00Z"));
