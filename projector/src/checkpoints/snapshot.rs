@@ -87,7 +87,7 @@ pub fn snapshots(rollout: &Rollout, now: Moment) -> Vec<Snapshot> {
             state: c.state(now),
             due_local: c.due.and_then(|due| local_time(due, time_zone)),
             time_zone: time_zone.to_owned(),
-            recorded_by: c.newest().map(|newest| newest.seq()),
+            recorded_by: c.newest().map(crate::rollout::Fact::seq),
             checkpoint: c.name,
             counted_from: c.counted_from,
             anchor: c.anchor,
