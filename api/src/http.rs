@@ -2,6 +2,7 @@
 
 mod authorize;
 mod body;
+mod checkpoints;
 mod contract;
 mod events;
 mod flags;

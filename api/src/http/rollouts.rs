@@ -14,7 +14,7 @@ use schemas::RolloutId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{App, Asked, Named, Problem, as_of_headers, moment_of};
+use super::{App, Asked, Named, Problem, as_of_headers, checkpoints::CheckpointsAnswer, moment_of};
 use crate::{
     answers::{self, Answer, AsOf, View},
     clock,
@@ -122,7 +122,7 @@ pub(super) async fn stages(
     path = "/api/v1/rollouts/{id}/checkpoints",
     tag = "rollouts",
     params(("id" = String, Path, description = "A rollout's id"), Moments),
-    responses((status = 200, description = "Its checkpoints")),
+    responses((status = 200, description = "Its checkpoints", body = CheckpointsAnswer)),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn checkpoints(

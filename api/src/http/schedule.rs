@@ -8,8 +8,8 @@ use axum::{
 use projector::recorded::Moment;
 use serde::Deserialize;
 
-use super::{App, Asked, Problem, as_of_headers, moment_of};
-use crate::{answers::Answer, clock};
+use super::{App, Asked, Problem, as_of_headers, checkpoints::AsOfShape, moment_of};
+use crate::{answers::Answer, clock, scheduler::Due};
 
 /// `?until=&after=`.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -22,13 +22,21 @@ pub(super) struct Wanted {
     after: Option<String>,
 }
 
+/// What falls due, and the state that it was computed at.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is the form of an answer for the contract, and never made")]
+struct DueAnswer {
+    data: Due,
+    as_of: AsOfShape,
+}
+
 /// What falls due and is not recorded, with the events that say so.
 #[utoipa::path(
     get,
     path = "/api/v1/schedule",
     tag = "schedule",
     params(Wanted),
-    responses((status = 200, description = "What falls due")),
+    responses((status = 200, description = "What falls due", body = DueAnswer)),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn list(

@@ -19,7 +19,7 @@ pub fn checkpoint_cells(snapshot: &Snapshot) -> Vec<String> {
     let from = snapshot.counted_from.as_str();
     let why = match snapshot.anchor {
         Some(seq) => format!("counted from {from}, entry {seq}"),
-        None => format!("{from}, which it is counted from, has no known time"),
+        None => format!("{from} is not recorded with a known time"),
     };
     let superseded = match snapshot.superseded.as_slice() {
         [] => String::new(),
