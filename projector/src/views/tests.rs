@@ -70,9 +70,11 @@ proptest! {
             views.catch_up(&log, head_at(&log, next.min(log.head().next.0)), THREADS).unwrap();
         }
         let all = scanned(&log);
+        let mut due = vec![];
         for row in views.rollouts().unwrap().value {
             let id = rollout(&row.id);
             let expected = given::of_rollout(&all, &id);
+            due.extend(crate::schedule::next(&Rollout::fold(&expected)).map(|at| (at, id.clone())));
             let found = views.rollout_events(&log, &id).unwrap().value;
             prop_assert_eq!(shown(&found), shown(&expected), "{}", row.id);
             let mut fold = Rollout::fold(&expected);
@@ -81,6 +83,15 @@ proptest! {
             prop_assert_eq!(row.events, expected.len() as u64);
             prop_assert_eq!(row.last_seq, expected.last().unwrap().seq);
         }
+        // What falls due is listed by its instant, in one page or in several.
+        due.sort();
+        prop_assert_eq!(&views.due(None, 100).unwrap().value, &due);
+        let (mut paged, mut after) = (vec![], None);
+        while let Some(next) = views.due(after.as_ref(), 1).unwrap().value.pop() {
+            paged.push(next.clone());
+            after = Some(next);
+        }
+        prop_assert_eq!(paged, due);
     }
 
     #[test]
