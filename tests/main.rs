@@ -8,6 +8,7 @@
 )]
 
 mod checkpoints;
+mod consumers;
 mod contract;
 mod crash;
 mod faults;
@@ -18,5 +19,6 @@ mod plans;
 mod privacy;
 mod record;
 mod story;
+mod stream;
 mod tamper;
 mod tidy;

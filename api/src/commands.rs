@@ -60,8 +60,8 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Schedule(command) => schedule::run(context, command),
         Command::Views(command) => views::run(context, command),
         Command::Clock(Clock::Step { reason }) => clock_step(context, &reason),
-        Command::Serve { listen, scheduler, log_format } => {
-            serve::run(context, &listen, scheduler, log_format)
+        Command::Serve { listen, scheduler, log_format, max_streams } => {
+            serve::run(context, &listen, scheduler, log_format, max_streams)
         }
     }
 }

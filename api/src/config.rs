@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{logging::LogFormat, output::Format};
+use crate::{logging::LogFormat, output::Format, stream::SUBSCRIBERS_MAX};
 
 /// Records every flag change, stage, decision, metric, bug and rollback of a rollout, for good, and
 /// proves that nothing was changed since.
@@ -96,6 +96,14 @@ pub enum Command {
         /// The form of the lines on stderr; text on a terminal, json elsewhere
         #[arg(long, value_enum, env = "ROLLOUT_LEDGER_LOG_FORMAT")]
         log_format: Option<LogFormat>,
+        /// Event streams that may be open at once
+        #[arg(
+            long,
+            env = "ROLLOUT_LEDGER_MAX_STREAMS",
+            default_value_t = SUBSCRIBERS_MAX,
+            value_name = "N"
+        )]
+        max_streams: usize,
     },
 }
 

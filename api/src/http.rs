@@ -12,6 +12,7 @@ mod observe;
 pub(crate) mod problem;
 mod rollouts;
 mod schedule;
+mod stream;
 mod views;
 
 use std::{any::Any, net::IpAddr, sync::Arc};
@@ -32,7 +33,7 @@ use self::{
     authorize::Access,
     problem::{Asked, Named, Problem},
 };
-use crate::{answers::AsOf, facts::Facts, ingest::Intake, metrics::Metrics, moment};
+use crate::{answers::AsOf, facts::Facts, ingest::Intake, metrics::Metrics, moment, stream::Hub};
 
 /// Names the state that an answer was computed at: `SEQ:HASH`.
 const AS_OF_HEADER: HeaderName = HeaderName::from_static("ledger-as-of");
@@ -43,6 +44,7 @@ pub struct App {
     pub facts: Arc<Facts>,
     pub intake: Intake,
     pub metrics: Arc<Metrics>,
+    pub stream: Arc<Hub>,
     /// Whether the whole log was verified since the start.
     pub verified: watch::Receiver<bool>,
     /// Shown by commands that can read `serve.json`.
@@ -53,6 +55,7 @@ pub struct App {
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(events::record, events::list))
+        .routes(routes!(stream::follow))
         .routes(routes!(events::show))
         .routes(routes!(rollouts::list))
         .routes(routes!(rollouts::show))

@@ -9,7 +9,8 @@
 //! - [`history`], [`answers`]: reading the log, and what is answered from it.
 //! - [`plan`], [`words`], [`flags`]: what people and flag services wrote, understood.
 //! - [`record`]: every event as typed flags.
-//! - [`serve`], [`http`], [`facts`]: the running service; [`tail`]: the log, followed.
+//! - [`serve`], [`http`], [`facts`]: the running service; [`tail`]: the log, followed;
+//!   [`stream`]: the same as messages for thousands.
 //! - [`metrics`], [`logging`]: what it says of itself.
 //! - [`scheduler`]: announces what falls due.
 //! - [`commands`]: one function for each command.
@@ -36,6 +37,7 @@ pub mod logging;
 pub mod metrics;
 pub mod moment;
 pub mod output;
+pub mod patient;
 pub mod plan;
 pub mod principal;
 pub mod pseudonym;
@@ -44,5 +46,6 @@ pub mod remote;
 pub mod scheduler;
 pub mod serve;
 pub mod show;
+pub mod stream;
 pub mod tail;
 pub mod words;

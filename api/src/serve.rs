@@ -35,7 +35,9 @@ use crate::{
     ingest,
     json::set,
     metrics::Metrics,
+    patient::PatientListener,
     scheduler::serving::{self, SystemWall},
+    stream::Hub,
 };
 
 /// How long requests in flight may take to finish once the server is told to stop.
@@ -45,7 +47,12 @@ const STOP_WAIT_MAX: Duration = Duration::from_secs(4);
 ///
 /// # Errors
 /// When the directory or the address cannot be used, or recording stopped.
-pub async fn run(context: &Context, listen: &str, scheduler: Switch) -> anyhow::Result<()> {
+pub async fn run(
+    context: &Context,
+    listen: &str,
+    scheduler: Switch,
+    streams: usize,
+) -> anyhow::Result<()> {
     let address = loopback(listen)?;
     let home = context.alone()?;
     let listener = TcpListener::bind(address)
@@ -53,30 +60,34 @@ pub async fn run(context: &Context, listen: &str, scheduler: Switch) -> anyhow::
         .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
     let stopping = CancellationToken::new();
     watch_signals(stopping.clone())?;
-    serve(listener, home, scheduler, stopping).await
+    serve(listener, home, scheduler, streams, stopping).await
 }
 
-/// Serves one directory on a listener until told to stop.
+/// Serves one directory on a listener until told to stop, with at most so many event streams.
 pub async fn serve(
     listener: TcpListener,
     home: Home,
     scheduler: Switch,
+    streams: usize,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
     let opening = home.clone();
     let engine = spawn_blocking(move || open(&opening)).await??;
     let log = engine.log.clone();
-    let verifying = log.clone();
+    let (verifying, history) = (log.clone(), log.clone());
     let metrics = Arc::new(Metrics::new(VERSION, clock::wall_us()));
     let (intake, mut writer) = ingest::start(engine, metrics.clone())?;
     let (opening, heads) = (home.clone(), intake.heads());
     let (facts, mut views) = spawn_blocking(move || Facts::start(log, &opening, heads)).await??;
     let token: Arc<str> = random_hex::<32>().into();
     let (verified, mut damaged) = verify_aside(verifying, metrics.clone())?;
+    let (log, heads) = (history, intake.heads());
+    let stream = Hub::start(log, heads, stopping.clone(), streams, metrics.clone());
     let app = App {
         facts: facts.clone(),
         intake: intake.clone(),
         metrics,
+        stream,
         verified,
         token: token.clone(),
     };
@@ -93,7 +104,7 @@ pub async fn serve(
     home.announce(&serving).context("cannot write serve.json")?;
 
     let stop = stopping.clone();
-    let server = axum::serve(listener, http::router(app)?)
+    let server = axum::serve(PatientListener(listener), http::router(app)?)
         .with_graceful_shutdown(async move { stop.cancelled().await });
     announce(&url)?;
     let patience = async {

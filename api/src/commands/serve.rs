@@ -12,8 +12,9 @@ pub(super) fn run(
     listen: &str,
     scheduler: Switch,
     log_format: Option<LogFormat>,
+    streams: usize,
 ) -> anyhow::Result<()> {
     logging::start(log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::run(context, listen, scheduler))
+    runtime.block_on(serve::run(context, listen, scheduler, streams))
 }
