@@ -188,6 +188,7 @@ fn a_place_is_named_by_id_before_parameter_and_head_means_news() {
         ("?after=minus", None),
         ("?after=18446744073709551615", None),
         ("?headers=some", None),
+        ("?names=all", None),
         ("?limit=3", None),
         ("?since=someday", None),
         ("", Some("abc")),
@@ -234,6 +235,22 @@ fn a_filter_sends_what_fits_and_the_cursor_goes_on_all_the_same() {
         assert_eq!(message.event == "header", !fits, "{message:?}");
         assert_eq!(message.data.get("id").is_some(), fits);
     }
+}
+
+#[test]
+fn without_names_every_event_is_a_plain_message() {
+    let ledger = Ledger::new();
+    let server = ledger.serve();
+    let newest = record(&server, "a", 2);
+    let url = format!("{}/api/v1/events/stream?names=none&after={}", server.url, newest - 1);
+    let body = server.agent().get(url).call().unwrap().into_body();
+    let mut lines = BufReader::new(body.into_reader()).lines().map(Result::unwrap);
+    let mut next = || lines.by_ref().find(|line| !line.is_empty()).unwrap();
+    assert_eq!(next(), "retry: 3000");
+    assert_eq!(next(), format!("id: {newest}"));
+    assert!(next().starts_with("data: {\"authid\":"));
+    assert_eq!(next(), format!("id: {newest}"));
+    assert_eq!(next(), "event: position");
 }
 
 #[test]

@@ -42,6 +42,9 @@ pub(super) struct Question {
     after: Option<String>,
     /// `all`: entries that do not fit come as their bare headers, so that the chain can be checked.
     headers: Option<String>,
+    /// `none`: messages that are events have no `event` line, so that `EventSource` gives all of
+    /// them to `onmessage`.
+    names: Option<String>,
 }
 
 /// Entries as they are recorded, as server-sent events: what is there, then what comes.
@@ -65,11 +68,8 @@ pub(super) async fn follow(
     headers: HeaderMap,
     Asked(asked): Asked<Question>,
 ) -> Result<Response, Problem> {
-    let bare = match asked.headers.as_deref() {
-        None => false,
-        Some("all") => true,
-        Some(_) => return Err(Problem::invalid("headers takes one value, all")),
-    };
+    let bare = switch("headers", "all", asked.headers.as_deref())?;
+    let unnamed = switch("names", "none", asked.names.as_deref())?;
     let head = app.stream.head();
     let next = place(&headers, asked.after.as_deref(), head.next.0)?;
     let filter = filter::parse(&EventFilter {
@@ -86,13 +86,21 @@ pub(super) async fn follow(
     if next > head.next.0 {
         return Ok((as_of_headers(&as_of), ahead(&as_of)).into_response());
     }
-    let subscriber = app.stream.subscribe(Wanted { filter, headers: bare }, next)?;
+    let subscriber = app.stream.subscribe(Wanted { filter, headers: bare, unnamed }, next)?;
     let messages = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
         (ACCEL_BUFFERING, HeaderValue::from_static("no")),
     ];
     Ok((messages, as_of_headers(&as_of), body(subscriber)).into_response())
+}
+
+/// A parameter that takes one word.
+fn switch(name: &str, on: &str, given: Option<&str>) -> Result<bool, Problem> {
+    if given.is_some_and(|given| given != on) {
+        return Err(Problem::invalid(format!("{name} takes one value, {on}")));
+    }
+    Ok(given.is_some())
 }
 
 /// The place of the first entry to send. What a browser remembers is newer than what its page asked

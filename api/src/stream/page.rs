@@ -7,8 +7,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ledger::{Entry, Hash, Header, Log, LogError, Seq};
 use projector::{
     recorded::Recorded,
-    views::{About, Filter, about, read_entry},
+    views::{About, about, read_entry},
 };
+
+use super::Wanted;
 
 /// A page ends before the entry that would make it longer, in bytes; one entry is always taken.
 const PAGE_SIZE_MAX: usize = 256 << 10;
@@ -30,6 +32,8 @@ pub(super) struct Page {
 
 struct Rendered {
     entry: Entry,
+    /// Where the type of its event is named, as a line.
+    name: Range<usize>,
     /// Where its message ends.
     end: usize,
 }
@@ -57,9 +61,9 @@ impl Page {
             if entry.seq().0 > wanted && text.len() + one > PAGE_SIZE_MAX {
                 break;
             }
-            write_entry(&mut text, &entry);
+            let name = write_entry(&mut text, &entry);
             size += one;
-            rendered.push(Rendered { entry, end: text.len() });
+            rendered.push(Rendered { entry, name, end: text.len() });
         }
         let size = size + text.len();
         let bytes = Bytes::from(text);
@@ -89,19 +93,25 @@ impl Page {
         self.place(from).map_or_else(Bytes::new, |at| self.bytes.slice(self.start(at)..))
     }
 
-    /// The messages from `from` on of entries that fit, and, if `headers`, the bare headers of
-    /// those that do not. [`read_facts`](Page::read_facts) comes first.
-    pub(super) fn fitting(&self, from: u64, filter: &Filter, headers: bool) -> Bytes {
+    /// The messages from `from` on as they are wanted. With a filter,
+    /// [`read_facts`](Page::read_facts) comes first.
+    pub(super) fn wanted(&self, from: u64, wanted: &Wanted) -> Bytes {
         let Some(at) = self.place(from) else { return Bytes::new() };
         let facts = self.facts.get().map(Vec::as_slice).unwrap_or_default();
         let mut picked = Picked { page: self, run: 0..0, text: String::new() };
-        for (place, (one, (recorded, about))) in self.entries.iter().zip(facts).enumerate().skip(at)
-        {
-            if filter.admits(recorded, about) {
-                picked.take(self.start(place)..one.end);
-            } else if headers {
-                picked.flush();
-                write_bare(&mut picked.text, "header", one.entry.header(), one.entry.hash(), "");
+        for (place, one) in self.entries.iter().enumerate().skip(at) {
+            let fits = wanted.filter.as_ref().is_none_or(|filter| {
+                facts.get(place).is_some_and(|(recorded, about)| filter.admits(recorded, about))
+            });
+            let start = self.start(place);
+            match (fits, wanted.headers) {
+                (true, _) if wanted.unnamed => {
+                    picked.take(start..one.name.start);
+                    picked.take(one.name.end..one.end);
+                }
+                (true, _) => picked.take(start..one.end),
+                (false, true) => picked.bare(&one.entry),
+                (false, false) => {}
             }
         }
         picked.done()
@@ -152,6 +162,11 @@ impl Picked<'_> {
         }
     }
 
+    fn bare(&mut self, entry: &Entry) {
+        self.flush();
+        write_bare(&mut self.text, "header", entry.header(), entry.hash(), "");
+    }
+
     fn flush(&mut self) {
         let run = self.page.bytes.get(std::mem::take(&mut self.run)).unwrap_or_default();
         self.text.push_str(std::str::from_utf8(run).unwrap_or_default());
@@ -171,19 +186,26 @@ fn size_of(entry: &Entry) -> usize {
 }
 
 /// The message of an entry: its event with three members more, or, once that is erased, those alone.
-fn write_entry(text: &mut String, entry: &Entry) {
+/// Returns where the type of its event stands.
+fn write_entry(text: &mut String, entry: &Entry) -> Range<usize> {
     // A stored payload is canonical JSON: an object on one line.
     let payload = entry.payload().and_then(|bytes| std::str::from_utf8(bytes).ok());
     let open = payload.and_then(|payload| payload.strip_suffix('}'));
     let name = entry.payload().and_then(|bytes| ledger::Envelope::read(bytes).ok());
     let (Some(open), Some(name)) = (open, name) else {
-        return write_bare(text, "redacted", entry.header(), entry.hash(), r#","redacted":true"#);
+        write_bare(text, "redacted", entry.header(), entry.hash(), r#","redacted":true"#);
+        return text.len()..text.len();
     };
     let known = name.event_type();
     let name = if known.contains(char::is_control) { "message" } else { known };
-    let _ = write!(text, "id: {}\nevent: {name}\ndata: {open},", entry.seq());
+    let _ = writeln!(text, "id: {}", entry.seq());
+    let start = text.len();
+    let _ = writeln!(text, "event: {name}");
+    let named = start..text.len();
+    let _ = write!(text, "data: {open},");
     write_proof(text, entry.header(), entry.hash());
     text.push_str("}\n\n");
+    named
 }
 
 /// A message without an event: the proof, and `more` behind it.

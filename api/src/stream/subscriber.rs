@@ -28,6 +28,9 @@ pub struct Wanted {
     pub filter: Option<Box<Filter>>,
     /// The headers of entries that do not fit are sent too, so that the chain can be checked.
     pub headers: bool,
+    /// The type of an event is not named beside it: a browser gives what has a name only to those
+    /// who know it.
+    pub unnamed: bool,
 }
 
 /// Why a stream ends.
@@ -149,12 +152,12 @@ impl Subscriber {
     async fn advance(&mut self, end: u64) -> Result<Bytes, Bye> {
         let hub = &self.seat.hub;
         let page = hub.page(self.next, end).await?;
-        let found = match &self.wanted.filter {
-            None => page.all(self.next),
-            Some(filter) => {
-                hub.facts(&page).await?;
-                page.fitting(self.next, filter, self.wanted.headers)
-            }
+        if self.wanted.filter.is_some() {
+            hub.facts(&page).await?;
+        }
+        let found = match self.wanted {
+            Wanted { filter: None, unnamed: false, .. } => page.all(self.next),
+            _ => page.wanted(self.next, &self.wanted),
         };
         self.next = page.next();
         Ok(found)

@@ -77,7 +77,7 @@ async fn silence_is_broken_in_time_and_a_filter_gets_its_place() {
     pause();
     let mut recording = Recording::new(3);
     let filter = Filter { actor: Some("nobody".to_owned()), ..Filter::default() };
-    let wanted = Wanted { filter: Some(Box::new(filter)), headers: false };
+    let wanted = Wanted { filter: Some(Box::new(filter)), ..Wanted::default() };
     let mut filtered = recording.hub.subscribe(wanted, 0).unwrap();
     let mut all = recording.subscribe(3);
     for subscriber in [&mut filtered, &mut all] {
