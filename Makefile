@@ -16,7 +16,7 @@ demo: build
 
 # Every test. The whole product is tested on the real binary, so that is built first.
 test: $(VENV)/ready
-	@command -v node >/dev/null || { echo 'node is missing; type: apt-get install nodejs (version 20 or newer)' >&2; exit 1; }
+	@command -v node >/dev/null || { echo 'node is missing; type: apt-get install nodejs (version 18 or newer)' >&2; exit 1; }
 	@command -v chromium >/dev/null || { echo 'chromium is missing; type: apt-get install --no-install-recommends chromium' >&2; exit 1; }
 	$(CARGO) build --locked -p api
 	PYTHON=$(VENV)/bin/python $(CARGO) test --locked --workspace -- --nocapture

@@ -1,44 +1,44 @@
 // Opens a page in a headless Chromium and waits for what its #status says, over the DevTools
-// protocol: `node --experimental-websocket browser.mjs CHROMIUM PROFILE_DIR URL CONDITION...`.
+// protocol: `node browser.mjs CHROMIUM PROFILE_DIR URL CONDITION...`.
 // A condition is JavaScript about `status`, the element's dataset. When one holds, a line of JSON
 // is printed, and the next is waited for.
 
 import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 
 const [chromium, profile, url, ...conditions] = process.argv.slice(2);
 const browser = spawn(chromium, [
   "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage",
-  `--user-data-dir=${profile}`, "--remote-debugging-port=0", "about:blank",
-], { stdio: ["ignore", "ignore", "pipe"] });
+  `--user-data-dir=${profile}`, "--remote-debugging-pipe", "about:blank",
+], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
 process.on("exit", () => browser.kill("SIGKILL"));
 process.on("SIGTERM", () => process.exit(1));
 
-let address;
-for await (const line of createInterface(browser.stderr)) {
-  address = line.match(/^DevTools listening on (ws:.*)$/)?.[1];
-  if (address) break;
-}
-if (!address) throw new Error("the browser did not start");
-browser.stderr.resume();
-const socket = new WebSocket(address);
-await once(socket, "open");
+// Messages go through two pipes and end with a zero byte.
+const [, , , to, from] = browser.stdio;
+from.setEncoding("utf8");
 
 let number = 0;
 const answers = new Map();
 let loaded;
 const load = () => new Promise((done) => { loaded = done; });
-socket.addEventListener("message", ({ data }) => {
-  const message = JSON.parse(data);
-  if (message.method === "Page.loadEventFired") loaded?.();
-  answers.get(message.id)?.(message);
+let text = "";
+from.on("data", (part) => {
+  const whole = (text + part).split("\0");
+  text = whole.pop();
+  for (const message of whole.map((one) => JSON.parse(one))) {
+    if (message.method === "Page.loadEventFired") loaded?.();
+    answers.get(message.id)?.(message);
+  }
+});
+from.on("end", () => {
+  console.error("the browser ended");
+  process.exit(1);
 });
 
 function ask(method, params = {}, sessionId = undefined) {
   number += 1;
   const answer = new Promise((done) => answers.set(number, done));
-  socket.send(JSON.stringify({ id: number, method, params, sessionId }));
+  to.write(`${JSON.stringify({ id: number, method, params, sessionId })}\0`);
   return answer;
 }
 

@@ -12,7 +12,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Ledger, Server, binary, notes, root, wait};
+use crate::{
+    harness::{Ledger, Server, binary, notes, root, wait},
+    tamper::python,
+};
 
 /// The consumers that are programs; the page is the fourth.
 const PROGRAMS: [&str; 3] = ["python", "node", "rust"];
@@ -24,7 +27,7 @@ fn found(program: &str, advice: &str) -> String {
 }
 
 fn node() -> String {
-    found("node", "apt-get install nodejs (version 20 or newer)")
+    found("node", "apt-get install nodejs (version 18 or newer)")
 }
 
 fn examples() -> PathBuf {
@@ -34,8 +37,7 @@ fn examples() -> PathBuf {
 fn program(name: &str) -> Command {
     match name {
         "python" => {
-            let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-            let mut command = Command::new(python);
+            let mut command = Command::new(python());
             command.arg(examples().join("python/consumer.py"));
             command
         }
@@ -96,7 +98,7 @@ impl Page {
         let mut server = Running::start(Command::new(node()).arg(script).arg(ledger));
         let url = server.line().strip_prefix("listening on ").unwrap().to_owned();
         let mut command = Command::new(node());
-        command.arg("--experimental-websocket").arg(root().join("tests/browser.mjs"));
+        command.arg(root().join("tests/browser.mjs"));
         command.args([&chromium, dir.join("profile").to_str().unwrap(), &url]).args(conditions);
         Page { _server: server, browser: Running::start(&mut command) }
     }

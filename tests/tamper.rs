@@ -50,7 +50,8 @@ fn mend(bytes: &mut [u8], frame: Frame) {
     bytes[frame.end - 4..frame.end].copy_from_slice(&sum);
 }
 
-fn python() -> String {
+/// A Python that has the package blake3.
+pub(crate) fn python() -> String {
     #[expect(clippy::disallowed_methods, reason = "which Python is a setting of the tests alone")]
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has = Command::new(&python).args(["-c", "import blake3"]).output();

@@ -3,7 +3,7 @@
 //
 //     node consumer.mjs URL STATE [--until SEQ]
 //
-// Needs Node 20 and nothing else. Prints a line for each entry. Exit 0 at --until, 3 when the chain
+// Needs Node 18 and nothing else. Prints a line for each entry. Exit 0 at --until, 3 when the chain
 // does not hold, 1 when asked wrongly.
 
 import { open, readFile, rename } from "node:fs/promises";

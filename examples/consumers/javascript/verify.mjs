@@ -1,7 +1,10 @@
-// Checks entries of a rollout ledger as docs/STREAM.md says. Runs in Node 20 and in browsers (over
+// Checks entries of a rollout ledger as docs/STREAM.md says. Runs in Node 18 and in browsers (over
 // https or on localhost, where they have crypto.subtle), without dependencies.
 
 import { deriveKey } from "./blake3.mjs";
+
+// Node 18 does not have it as a global.
+const { subtle } = globalThis.crypto ?? (await import("node:crypto")).webcrypto;
 
 const CONTEXT = "rollout-ledger 2026-11 entry v1";
 
@@ -49,7 +52,7 @@ export async function check(seq, data, place) {
   }
   const next = { seq, hash: ledgerhash };
   if (event.redacted === true) return { place: next, event: null };
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(canonical(event)));
+  const digest = await subtle.digest("SHA-256", new TextEncoder().encode(canonical(event)));
   if (hex(new Uint8Array(digest)) !== hex(header.subarray(49))) {
     throw new Broken(`entry ${seq}: the payload is not the one that was recorded`);
   }
