@@ -9,7 +9,10 @@ use std::{
 };
 
 use ledger::{Entry, Hash, Head, Log, SegmentLog, Seq};
-use projector::recorded::{Read, Recorded};
+use projector::{
+    recorded::{Read, Recorded},
+    views::facets,
+};
 use schemas::{Envelope, Event, RolloutId};
 
 use crate::{
@@ -216,21 +219,24 @@ fn complete(
             _ => None,
         })
         .collect();
-    let mut seqs: BTreeSet<u64> = events.iter().map(|e| e.seq).collect();
+    let mut seqs: BTreeMap<u64, String> = events.iter().map(|e| (e.seq, e.hash.clone())).collect();
     for flag in flags {
-        if flag_key(flag).is_some_and(|key| keys.contains(key)) && seqs.insert(flag.seq) {
+        let ours = flag_key(flag).is_some_and(|key| keys.contains(key));
+        if ours && seqs.insert(flag.seq, flag.hash.clone()).is_none() {
             events.push(flag.clone());
         }
     }
     for amendment in amendments {
-        let target = target_of(amendment);
-        if target.is_some_and(|seq| seqs.contains(&seq)) && seqs.insert(amendment.seq) {
+        // By seq and hash, as an amendment binds: one that names another hash is about nothing here.
+        let target = amendment.known().and_then(facets::target);
+        let ours = target.is_some_and(|t| seqs.get(&t.seq).is_some_and(|h| h == t.hash.as_str()));
+        if ours && seqs.insert(amendment.seq, amendment.hash.clone()).is_none() {
             events.push(amendment.clone());
         }
     }
     let named: Vec<u64> = events.iter().filter_map(target_of).collect();
     for entry in named.iter().filter_map(|seq| erased.get(seq)) {
-        if seqs.insert(entry.seq) {
+        if seqs.insert(entry.seq, entry.hash.clone()).is_none() {
             events.push(entry.clone());
         }
     }

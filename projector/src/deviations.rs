@@ -11,6 +11,7 @@ mod flags;
 mod outcomes;
 mod percentages;
 mod rollbacks;
+mod sign_offs;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -19,6 +20,8 @@ pub(crate) use flags::{FULL_US_MAX, full_since};
 
 use schemas::StageKey;
 use serde::Serialize;
+
+pub(crate) use outcomes::author as approval_by_author;
 
 use crate::{
     recorded::Moment,
@@ -112,6 +115,7 @@ impl Deviations {
         verdicts.extend(rollbacks::judge(rollout, now));
         verdicts.extend(flags::judge(rollout, now));
         verdicts.extend(outcomes::judge(rollout, now));
+        verdicts.extend(sign_offs::judge(rollout));
         let count = |outcome| verdicts.iter().filter(|v| v.outcome == outcome).count();
         Deviations {
             kept: count(Outcome::Kept),

@@ -7,6 +7,7 @@
 
 mod block;
 mod cursor;
+mod lists;
 mod writer;
 
 pub use block::BLOCK_LEN_MAX;

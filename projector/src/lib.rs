@@ -1,5 +1,6 @@
 //! Answers, folded from the ledger, disposable.
 
+pub mod audit;
 pub mod blanks;
 pub mod checkpoints;
 pub mod codec;
@@ -7,6 +8,7 @@ pub mod deviations;
 pub mod flag_state;
 pub mod index;
 mod projection;
+pub mod promises;
 pub mod recorded;
 pub mod report;
 pub mod rollout;

@@ -44,6 +44,50 @@ pub struct Amendments {
     pub restated_by: Vec<u64>,
     /// The event that erased this one's payload.
     pub redacted_by: Option<u64>,
+    /// Why this event, which speaks of another, changes nothing of it; `None` when it does, or
+    /// speaks of none.
+    pub not_applied: Option<NotApplied>,
+}
+
+/// Why a correction, withdrawal, confirmation or restatement binds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum NotApplied {
+    /// It names an entry that is not earlier than itself.
+    NotEarlier { target: u64 },
+    /// The entry that it names is not among the events at hand.
+    NotHere { target: u64 },
+    /// The entry that it names has another hash.
+    OtherHash { target: u64 },
+    /// What it names cannot be read: erased, or of a type from the future.
+    Unreadable { target: u64 },
+    /// The replacement is not the data of the target's type.
+    OtherType { target: u64 },
+    /// It was itself withdrawn.
+    Withdrawn { by: u64 },
+}
+
+impl fmt::Display for NotApplied {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            NotApplied::NotEarlier { target } => {
+                write!(f, "it names event {target}, which is not earlier than itself")
+            }
+            NotApplied::NotHere { target } => {
+                write!(f, "it names event {target}, which is about something else")
+            }
+            NotApplied::OtherHash { target } => {
+                write!(f, "it names event {target} with a hash that is not that event's")
+            }
+            NotApplied::Unreadable { target } => {
+                write!(f, "event {target} is erased or cannot be read")
+            }
+            NotApplied::OtherType { target } => {
+                write!(f, "its replacement does not fit the type of event {target}")
+            }
+            NotApplied::Withdrawn { by } => write!(f, "it was itself withdrawn by event {by}"),
+        }
+    }
 }
 
 /// One entry of the log with its payload read.
@@ -181,19 +225,40 @@ pub fn resolve<'a>(events: impl Iterator<Item = &'a Recorded>) -> Vec<Recorded> 
     // From the newest to the oldest: whatever amends an amendment has then been dealt with.
     for place in (0..events.len()).rev() {
         let Some(amendment) = events.get(place) else { continue };
-        if amendment.amended.withdrawn_by.is_some() {
-            continue;
-        }
         let (by, event) = (amendment.seq, amendment.known().cloned());
+        let withdrawn = amendment.amended.withdrawn_by;
         let Some((target, amend)) = event.and_then(amendment_of) else { continue };
-        let earlier = places.get(&target.seq).filter(|&&at| at < place);
-        let target_event = earlier.and_then(|&at| events.get_mut(at));
-        if let Some(found) = target_event.filter(|e| e.hash == target.hash.as_str()) {
-            found.amend(by, amend);
+        let found = match withdrawn {
+            Some(by) => Err(NotApplied::Withdrawn { by }),
+            None => named(&target, place, &places, &events),
+        };
+        let applied = found.and_then(|at| match events.get_mut(at) {
+            Some(found) => found.amend(by, amend),
+            None => Ok(()),
+        });
+        if let (Err(why), Some(amendment)) = (applied, events.get_mut(place)) {
+            amendment.amended.not_applied = Some(why);
         }
     }
     events.sort_by_key(Recorded::order_key);
     events
+}
+
+/// The place of the event that an amendment names, if it names an earlier one by its hash.
+fn named(
+    target: &Target,
+    place: usize,
+    places: &HashMap<u64, usize>,
+    events: &[Recorded],
+) -> Result<usize, NotApplied> {
+    let seq = target.seq;
+    let by = events.get(place).map_or(0, |amendment| amendment.seq);
+    if seq >= by {
+        return Err(NotApplied::NotEarlier { target: seq });
+    }
+    let at = *places.get(&seq).ok_or(NotApplied::NotHere { target: seq })?;
+    let same = events.get(at).is_some_and(|found| found.hash == target.hash.as_str());
+    if same { Ok(at) } else { Err(NotApplied::OtherHash { target: seq }) }
 }
 
 enum Amend {
@@ -218,21 +283,25 @@ fn amendment_of(event: Event) -> Option<(Target, Amend)> {
 impl Recorded {
     /// Takes one amendment in. The newest comes first, so lists grow at the front, and the first
     /// correction to arrive is the one that gives the value.
-    fn amend(&mut self, by: u64, amend: Amend) {
+    fn amend(&mut self, by: u64, amend: Amend) -> Result<(), NotApplied> {
         match amend {
-            Amend::Correct(replacement) => self.correct(by, replacement),
+            Amend::Correct(replacement) => return self.correct(by, replacement),
             Amend::Withdraw => self.amended.withdrawn_by = Some(by),
             Amend::Confirm => self.amended.confirmed_by.insert(0, by),
             Amend::Restate => self.amended.restated_by.insert(0, by),
             Amend::Redact => self.amended.redacted_by = Some(by),
         }
+        Ok(())
     }
 
-    fn correct(&mut self, by: u64, replacement: AnyObject) {
-        let Some(event) = self.known().cloned() else { return };
+    fn correct(&mut self, by: u64, replacement: AnyObject) -> Result<(), NotApplied> {
+        let target = self.seq;
+        let Some(event) = self.known().cloned() else {
+            return Err(NotApplied::Unreadable { target });
+        };
         // A replacement that is not of the target's type corrects nothing; it stays visible as an
         // event of its own.
-        let Some(corrected) = decode_as(&event, &replacement) else { return };
+        let corrected = decode_as(&event, &replacement).ok_or(NotApplied::OtherType { target })?;
         if self.amended.corrected_by.is_empty() {
             if let Some(occurrence) = corrected.common().occurrence {
                 self.time = occurrence.earliest.as_ref().map(Instant::micros);
@@ -241,6 +310,7 @@ impl Recorded {
             self.amended.first = Some(event);
         }
         self.amended.corrected_by.insert(0, by);
+        Ok(())
     }
 }
 

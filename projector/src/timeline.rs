@@ -12,6 +12,7 @@ mod tests;
 use schemas::values::{Actor, Basis};
 use serde::Serialize;
 
+pub(crate) use sentence::party as party_words;
 pub use sentence::sentence;
 
 use crate::{
@@ -108,6 +109,10 @@ impl Row {
                 "Something that this version of the program cannot read.".to_owned(),
             ),
             Read::Redacted => (String::new(), "Erased by law; its header stays.".to_owned()),
+        };
+        let what = match &recorded.amended.not_applied {
+            Some(why) => format!("{what} Not applied: {why}."),
+            None => what,
         };
         let mut marks = marks(recorded);
         if inferred {

@@ -173,7 +173,7 @@ fn replaced_goals(rollout: &Rollout) -> Vec<Verdict> {
 }
 
 /// Whether somebody other than the plan's author approved.
-fn author(rollout: &Rollout, decision: &Decision) -> Verdict {
+pub(crate) fn author(rollout: &Rollout, decision: &Decision) -> Verdict {
     let decided = &decision.fact.value;
     let about = match &decided.stage {
         Some(stage) => format!("{} gate to {stage}", decided.gate),

@@ -43,7 +43,7 @@ pub(super) fn parties(parties: &[Party]) -> String {
 }
 
 /// A party by its role, its account or its words.
-pub(super) fn party(party: &Party) -> String {
+pub(crate) fn party(party: &Party) -> String {
     let who = party.actor.as_ref().map(actor);
     match (&party.role, who, &party.raw) {
         (Some(role), Some(who), _) => format!("{role} {who}"),

@@ -1,0 +1,1 @@
+//! Hand-made histories and what the questions say of them.
