@@ -1,5 +1,6 @@
 //! One function for each command: ask, print.
 
+mod audit;
 mod event;
 mod flags;
 mod plan;
@@ -55,6 +56,7 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Flags(command) => flags::run(context, command),
         Command::Event(command) => event::run(context, command),
         Command::Rollout(command) => rollout::run(context, command),
+        Command::Audit(command) => audit::run(context, command),
         Command::Report { id, format, moment } => rollout::report(context, &id, format, &moment),
         Command::Verify { dir, head } => verify::run(context, dir, head.as_deref()),
         Command::Schedule(command) => schedule::run(context, command),

@@ -1,5 +1,7 @@
 //! Every command, setting and default, with its help text.
 
+pub mod audit;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -57,6 +59,9 @@ pub enum Command {
     /// Ask about rollouts
     #[command(subcommand)]
     Rollout(Rollout),
+    /// Ready questions of an audit: who, when, on what, what changed, what is missing
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// The retrospective: plan against actual, KPIs, rollbacks, what is still blank
     Report {
         /// The rollout

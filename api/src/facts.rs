@@ -3,6 +3,8 @@
 //! A thread keeps the views at the writer's head. A question first waits until everything that was
 //! durable when it was asked is in the views, so that whoever recorded something finds it.
 
+mod audit;
+
 use std::{
     sync::Arc,
     thread::{self, JoinHandle},
@@ -143,7 +145,8 @@ impl Facts {
     /// # Errors
     /// When it was never heard of.
     pub fn rollout(&self, id: &RolloutId) -> anyhow::Result<Look> {
-        let (events, as_of) = parts(self.views.rollout_events(&*self.log, id)?);
+        let (mut events, as_of) = parts(self.views.rollout_events(&*self.log, id)?);
+        self.with_erased(&mut events)?;
         if events.is_empty() {
             // What was asked for is not repeated: it may be anything, a person's number too.
             let what = "there is no such rollout; GET /api/v1/rollouts lists them";

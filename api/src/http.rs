@@ -1,5 +1,6 @@
 //! Every path of the service, in one place.
 
+mod audit;
 mod authorize;
 mod body;
 mod checkpoints;
@@ -66,6 +67,13 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(rollouts::report))
         .routes(routes!(flags::history))
         .routes(routes!(schedule::list))
+        .routes(routes!(audit::who_changed))
+        .routes(routes!(audit::actor))
+        .routes(routes!(audit::between))
+        .routes(routes!(audit::state))
+        .routes(routes!(audit::approvals))
+        .routes(routes!(audit::restated))
+        .routes(routes!(audit::gaps))
         .routes(routes!(views::diff))
         .routes(routes!(views::rebuild))
         .routes(routes!(health::alive))

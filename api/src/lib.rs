@@ -7,6 +7,7 @@
 //! - [`intake`]: the door that every event comes through; [`guard`] looks for personal data.
 //! - [`engine`]: the log opened for writing; [`ingest`]: the writer's thread of a server.
 //! - [`history`], [`answers`]: reading the log, and what is answered from it.
+//! - [`audit`]: the ready questions of an audit.
 //! - [`plan`], [`words`], [`flags`]: what people and flag services wrote, understood.
 //! - [`record`]: every event as typed flags.
 //! - [`serve`], [`http`], [`facts`]: the running service; [`tail`]: the log, followed;
@@ -16,6 +17,7 @@
 //! - [`commands`]: one function for each command.
 
 pub mod answers;
+pub mod audit;
 pub mod clock;
 pub mod commands;
 pub mod config;

@@ -116,18 +116,19 @@ fn of_field(revision: &Revision, field: &PlanField) -> Vec<Promise> {
 fn is_label(label: &str) -> bool {
     let words = words(label);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    matches!(
-        words.as_slice(),
-        ["sign", "off" | "offs"]
-            | ["sign", "off" | "offs", "by" | "from" | "required"]
-            | ["required", "sign", "off" | "offs"]
-            | ["signoff" | "signoffs" | "approver" | "approvers"]
-            | ["signoff" | "signoffs", "by" | "from"]
-            | ["signed", "off", "by"]
-            | ["approved", "by"]
-            | ["approval" | "approvals", "by" | "from"]
-            | ["required", "approvers" | "approvals"]
-    )
+    match words.as_slice() {
+        ["required", rest @ ..] => {
+            matches!(rest, ["sign", "off" | "offs"] | ["approvers" | "approvals" | "signoffs"])
+        }
+        ["sign", "off" | "offs", rest @ ..] | ["signoff" | "signoffs", rest @ ..] => {
+            matches!(rest, [] | ["by" | "from" | "required"])
+        }
+        ["approver" | "approvers"]
+        | ["signed", "off", "by"]
+        | ["approved" | "approval" | "approvals", "by"]
+        | ["approval" | "approvals", "from"] => true,
+        _ => false,
+    }
 }
 
 /// The parties behind `signed off by`, `sign-off from`, `approved by` and the like in a line.

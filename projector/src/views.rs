@@ -23,7 +23,9 @@ use schemas::{FlagKey, RolloutId};
 pub use about::{About, read_entry};
 pub use diff::{DIFFERENCES_LEN_MAX, Difference};
 pub use filter::{Filter, Page, about};
-pub use missing::{FILLS_LEN_MAX, IMPORTS_LEN_MAX, LOOSE_FLAGS_LEN_MAX, SOURCES_LEN_MAX, rows_of};
+pub use missing::{
+    FILLS_LEN_MAX, IMPORTS_LEN_MAX, LOOSE_FLAGS_LEN_MAX, SOURCES_LEN_MAX, SOURCES_SEEN_MAX, rows_of,
+};
 pub use rows::{Counts, FlagHome, FlagRow, RolloutRow};
 
 use crate::{

@@ -203,7 +203,8 @@ fn actor_in_words(actor: Option<&Actor>) -> String {
     }
 }
 
-fn in_words(exists: bool, gates: &Gates) -> String {
+/// A flag's state in words: `5 % of actors, 2 actors`.
+pub fn in_words(exists: bool, gates: &Gates) -> String {
     if !exists {
         return "no such flag".to_owned();
     }

@@ -14,8 +14,8 @@ use crate::{
 /// made.
 pub(super) fn stages(rollout: &Rollout, decision: &Decision) -> BTreeSet<StageKey> {
     let key = decision.fact.from.order_key();
-    let before = rollout.moves.iter().rev().filter(|m| (m.at(), m.seq) < key);
-    let ran = before.filter_map(|m| m.stage.clone()).next();
+    let mut before = rollout.moves.iter().rev().filter(|m| (m.at(), m.seq) < key);
+    let ran = before.find_map(|m| m.stage.clone());
     decision.fact.value.stage.clone().into_iter().chain(ran).collect()
 }
 

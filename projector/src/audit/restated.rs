@@ -183,11 +183,19 @@ impl Told<'_> {
     fn redefinitions(&self, resolved: &[Recorded]) -> Vec<Change> {
         let mut newest: BTreeMap<String, &Recorded> = BTreeMap::new();
         let mut changes = Vec::new();
-        for recorded in resolved.iter().filter(|r| r.amended.withdrawn_by.is_none()) {
+        // In the order of recording: a plan's definitions have no other moment.
+        let mut standing: Vec<&Recorded> =
+            resolved.iter().filter(|r| r.amended.withdrawn_by.is_none()).collect();
+        standing.sort_by_key(|recorded| recorded.seq);
+        for recorded in standing {
             let Some(name) = recorded.known().and_then(defines) else { continue };
             let Some(before) = newest.insert(name, recorded) else { continue };
             let data = |recorded: &Recorded| recorded.known().map(Event::data).map(defined);
-            let values = differences(data(before).as_ref(), data(recorded).as_ref());
+            let mut values = differences(data(before).as_ref(), data(recorded).as_ref());
+            if matches!(recorded.known(), Some(Event::MetricRedefined(_))) {
+                // It says what is new; what it leaves out stays as it was.
+                values.retain(|value| value.new.is_some());
+            }
             if !values.is_empty() {
                 changes.extend(self.change(Kind::Redefined, recorded.seq, before.seq, values));
             }
@@ -303,8 +311,11 @@ fn words(event: Option<&Event>) -> (Option<String>, &[Party]) {
 /// The leaves that differ, in the order of their pointers.
 fn differences(old: Option<&Value>, new: Option<&Value>) -> Vec<Difference> {
     let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
-    old.map(|old| leaves(old, String::new(), &mut before));
-    new.map(|new| leaves(new, String::new(), &mut after));
+    for (value, found) in [(old, &mut before), (new, &mut after)] {
+        if let Some(value) = value {
+            leaves(value, String::new(), found);
+        }
+    }
     let pointers: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differ = pointers.into_iter().filter(|p| before.get(*p) != after.get(*p));
     differ

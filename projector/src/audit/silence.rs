@@ -7,7 +7,7 @@
 use serde::Serialize;
 
 use super::Cited;
-use crate::recorded::Moment;
+use crate::{deviations::length_words, recorded::Moment};
 
 /// Newest entries of a source that the rhythm is taken from, at most.
 pub const SAID_LEN_MAX: usize = 256;
@@ -71,7 +71,7 @@ impl Source {
         let silence = (at.0 - newest).max(0);
         let begins = deliveries(&spoke.recorded_at_us);
         let rhythm = rhythm(&begins);
-        let words = super::super::deviations::length_words;
+        let words = length_words;
         let silent_for = words(silence);
         let (state, why) = match (silent_days, rhythm) {
             (Some(days), _) => {
@@ -87,10 +87,13 @@ impl Source {
                 (if silent { SourceState::Silent } else { SourceState::Speaking }, why)
             }
             (None, None) => {
-                let count = begins.len();
+                let count = match begins.len() {
+                    1 => "1 delivery".to_owned(),
+                    count => format!("{count} deliveries"),
+                };
                 let why = format!(
-                    "It said nothing for {silent_for}; {count} deliveries tell no rhythm, which \
-                     takes {DELIVERIES_LEN_MIN}."
+                    "It said nothing for {silent_for}; {count} of {DELIVERIES_LEN_MIN} that would \
+                     tell a rhythm."
                 );
                 (SourceState::CannotBeTold, why)
             }
@@ -154,7 +157,8 @@ mod tests {
     fn silence_is_told_by_the_rhythm_or_by_a_threshold() {
         use SourceState::{CannotBeTold, Silent, Speaking};
         let daily: &[i64] = &[96, 72, 48, 24, 0];
-        let rows: [(&[i64], i64, Option<u32>, SourceState, Option<i64>); 8] = [
+        type Row<'a> = (&'a [i64], i64, Option<u32>, SourceState, Option<i64>);
+        let rows: [Row; 8] = [
             (daily, 96 + 72, None, Speaking, Some(86_400)),
             (daily, 96 + 73, None, Silent, Some(86_400)),
             (daily, 96 + 73, Some(4), Speaking, Some(86_400)),

@@ -21,6 +21,9 @@ use crate::{
 /// Sources of events that are looked at, at most.
 pub const SOURCES_LEN_MAX: usize = 200;
 
+/// Sources that are gone through, those that are passed over included, at most.
+pub const SOURCES_SEEN_MAX: usize = 2_000;
+
 /// Newest imports of flag logs that are looked at, at most.
 pub const IMPORTS_LEN_MAX: usize = 1_000;
 
@@ -32,10 +35,11 @@ pub const LOOSE_FLAGS_LEN_MAX: usize = 500;
 
 impl Views {
     /// What the question for gaps is answered from: a page of rollouts behind `after`, by id, and
-    /// what belongs to none.
+    /// what belongs to none. `passed_over` are sources that nobody waits to hear of.
     pub fn gaps(
         &self,
         log: &dyn Log,
+        passed_over: fn(&str) -> bool,
         after: Option<&str>,
         limit: usize,
     ) -> Result<At<Facts>, ViewsError> {
@@ -55,7 +59,7 @@ impl Views {
         }
         loose_flags(&source, &mut facts)?;
         imports(&source, &mut facts)?;
-        sources(&source, &mut facts)?;
+        sources(&source, passed_over, &mut facts)?;
         Ok(current.at(facts))
     }
 }
@@ -116,12 +120,21 @@ pub fn rows_of<E>(
     Ok((rows, all))
 }
 
-fn sources(source: &Source, facts: &mut Facts) -> Result<(), ViewsError> {
-    let mut behind = None;
+fn sources(
+    source: &Source,
+    passed_over: fn(&str) -> bool,
+    facts: &mut Facts,
+) -> Result<(), ViewsError> {
+    let (mut behind, mut seen) = (None, 0);
     while let Some(seq) = List::first_seq(source.store, Index::Source, behind.as_ref())? {
         let Some(first) = source.read(&[seq])?.pop() else { break };
         let list = List::new(Index::Source, first.source.as_bytes());
-        if facts.sources.len() == SOURCES_LEN_MAX {
+        seen += 1;
+        if passed_over(&first.source) && seen <= SOURCES_SEEN_MAX {
+            behind = Some(list);
+            continue;
+        }
+        if facts.sources.len() == SOURCES_LEN_MAX || seen > SOURCES_SEEN_MAX {
             facts.cut_off.push("sources");
             break;
         }
