@@ -60,6 +60,8 @@ pub enum Standing {
 pub enum Said {
     Given,
     Refused,
+    /// A yes under a condition: `go once the script is published`.
+    Conditional,
     /// Words that are neither a yes nor a no.
     Unclear,
 }
@@ -71,6 +73,17 @@ impl Said {
         match words.as_slice() {
             ["no" | "not" | "nogo" | "refused" | "rejected" | "declined" | "denied", ..] => {
                 Said::Refused
+            }
+            ["go" | "yes" | "ok" | "approved" | "agreed" | "conditional", rest @ ..]
+                if words.first() == Some(&"conditional")
+                    || rest.iter().any(|w| {
+                        matches!(
+                            *w,
+                            "once" | "if" | "when" | "provided" | "unless" | "after" | "until"
+                        )
+                    }) =>
+            {
+                Said::Conditional
             }
             ["go" | "yes" | "ok" | "approved" | "approve" | "agreed" | "signed" | "given", ..] => {
                 Said::Given
@@ -242,6 +255,9 @@ pub fn standing(rollout: &Rollout, promise: &Promise, by: (Moment, u64)) -> Stan
             newest = Some(match Said::of(&sign_off.verdict) {
                 Said::Given => Standing::Given { seq },
                 Said::Refused => Standing::Refused { seq },
+                Said::Conditional => Standing::CannotBeTold {
+                    why: format!("in event {seq} the party said yes under a condition"),
+                },
                 Said::Unclear => Standing::CannotBeTold {
                     why: format!("in event {seq} the party said neither yes nor no"),
                 },
@@ -329,6 +345,7 @@ mod tests {
             ("Approved, with thanks", Said::Given),
             ("no_go", Said::Refused),
             ("not yet", Said::Refused),
+            ("go once the script is published", Said::Conditional),
             ("let me think", Said::Unclear),
             ("", Said::Unclear),
         ];

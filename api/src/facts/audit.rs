@@ -1,6 +1,6 @@
 //! What audit questions are answered from, by rows and indexes.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use ledger::Seq;
 use projector::{
@@ -48,12 +48,12 @@ impl Facts {
     /// Adds the erased entries that redactions among these events name: their payload is gone, and
     /// with it every index of it, but their place is known.
     pub(super) fn with_erased(&self, events: &mut Vec<Recorded>) -> anyhow::Result<()> {
-        let held: BTreeMap<u64, ()> = events.iter().map(|e| (e.seq, ())).collect();
+        let held: BTreeSet<u64> = events.iter().map(|e| e.seq).collect();
         let mut erased = Vec::new();
         for event in events.iter() {
             let Some(redaction @ Event::EventRedacted(_)) = event.known() else { continue };
             let Some(target) = facets::target(redaction) else { continue };
-            if target.seq < event.seq && !held.contains_key(&target.seq) {
+            if target.seq < event.seq && !held.contains(&target.seq) {
                 let entries = self.log.read(Seq(target.seq), 1)?;
                 let same = |e: &&ledger::Entry| e.hash().to_string() == target.hash.as_str();
                 erased.extend(entries.first().filter(same).map(read_entry));

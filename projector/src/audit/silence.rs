@@ -143,6 +143,9 @@ fn rhythm(begins: &[i64]) -> Option<i64> {
 mod tests {
     use super::*;
 
+    /// Hours, the moment, the threshold; the state and the rhythm.
+    type Row<'a> = (&'a [i64], i64, Option<u32>, SourceState, Option<i64>);
+
     const HOUR: i64 = 3_600 * 1_000_000;
 
     fn spoke(hours: &[i64]) -> Spoke {
@@ -157,7 +160,6 @@ mod tests {
     fn silence_is_told_by_the_rhythm_or_by_a_threshold() {
         use SourceState::{CannotBeTold, Silent, Speaking};
         let daily: &[i64] = &[96, 72, 48, 24, 0];
-        type Row<'a> = (&'a [i64], i64, Option<u32>, SourceState, Option<i64>);
         let rows: [Row; 8] = [
             (daily, 96 + 72, None, Speaking, Some(86_400)),
             (daily, 96 + 73, None, Silent, Some(86_400)),

@@ -457,3 +457,38 @@ fn what_was_never_recorded_is_named() {
             stage-b: undecided: A later stage began; of this one neither a start nor a skip is recorded. []"#]],
     );
 }
+
+#[test]
+fn a_promised_sign_off_is_there_before_the_go_at_the_launch_gate() {
+    let plan =
+        |fields: &[(&str, &str, &str)]| crate::rollout::given::plan_of(1, "01-01 09:00", fields);
+    let officer = plan(&[("other/notes/1", "Sign-offs", "privacy officer")]);
+    let sign_off = |verdict: &str| {
+        format!(
+            "sign_offs=[{{\"party\":{{\"role\":\"privacy officer\"}},\"verdict\":\"{verdict}\"}}]"
+        )
+    };
+    let go =
+        |more: &str| format!("{officer}\n01-09 09:00 gate.decided gate=launch; verdict=go{more}");
+    let late = format!(
+        "01-10 09:00 gate.decided gate=stage; stage=stage-a; verdict=go; {}",
+        sign_off("go")
+    );
+    let rows = [
+        (go(&format!("; {}", sign_off("go"))), "kept"),
+        (go(&format!("; {}", sign_off("no_go"))), "broken"),
+        (go(&format!("; {}", sign_off("go once it is fixed"))), "undecided"),
+        (go(""), "broken"),
+        (format!("{}\n{late}", go("")), "broken"),
+        (officer.clone(), "undecided"),
+        (format!("{officer}\n01-09 09:00 stage.started stage=stage-a"), "broken"),
+        (format!("{officer}\n01-09 09:00 stage.started stage=pilot"), "undecided"),
+        (format!("{}\n01-09 09:00 gate.decided gate=launch; verdict=go", plan(&[])), "undecided"),
+        ("01-09 09:00 gate.decided gate=launch; verdict=go".to_owned(), "undecided"),
+    ];
+    for (history, expected) in rows {
+        let all = Deviations::of(&Rollout::fold(&given(&history)), moment("12-01 00:00"));
+        let found = all.verdicts.iter().find(|v| v.code == "sign_off_absent").unwrap();
+        assert_eq!(found.outcome.as_str(), expected, "{history}: {}", found.why);
+    }
+}

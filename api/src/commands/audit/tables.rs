@@ -1,6 +1,6 @@
 //! The answers of `audit` for people.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use projector::{
     audit::{
@@ -119,7 +119,7 @@ pub(super) fn state(state: &State) -> String {
         |at| format!("by what had happened by {at}"),
     );
     if let Some(known_at) = state.known_at {
-        head += &format!(", as it was known at {known_at}");
+        let _ = write!(head, ", as it was known at {known_at}");
     }
     let mut parts = vec![head];
     if state.places.is_empty() {
@@ -158,12 +158,17 @@ fn place(place: &Place) -> String {
     ] {
         for amended in list {
             let by: Vec<_> = amended.by.iter().map(|c| cited(Some(c))).collect();
-            text += &format!("\n{} {what} {}", cited(Some(&amended.change)), by.join(", "));
+            let change = cited(Some(&amended.change));
+            let _ = write!(text, "\n{change} {what} {}", by.join(", "));
         }
     }
     for unknown in &place.time_unknown {
-        text +=
-            &format!("\n{} does not count: when it happened is not known", cited(Some(unknown)));
+        let change = cited(Some(unknown));
+        let _ = write!(
+            text,
+            "
+{change} does not count: when it happened is not known"
+        );
     }
     text
 }
