@@ -18,6 +18,7 @@ use projector::{
     index::Order,
     recorded::{Moment, Recorded, resolve},
     rollout::Rollout,
+    timeline::{self, Row},
     views::{At, Difference, Filter, Found, RolloutRow, Views, ViewsError},
 };
 use schemas::{FlagKey, RolloutId};
@@ -35,6 +36,7 @@ use crate::{
     exit::{Code, fail},
     history::History,
     home::Home,
+    kept::{Kept, Lines, Part, Text},
 };
 
 /// How long a question waits for the views before it is answered from where they are.
@@ -47,6 +49,7 @@ pub struct Facts {
     heads: watch::Receiver<Head>,
     /// How far the views are.
     caught_up: watch::Receiver<u64>,
+    kept: Kept,
 }
 
 /// The thread that keeps the views up to date.
@@ -83,7 +86,7 @@ impl Facts {
             drop(alive);
             result
         })?;
-        let facts = Facts { log, views, heads, caught_up };
+        let facts = Facts { log, views, heads, caught_up, kept: Kept::default() };
         Ok((Arc::new(facts), ViewsThread { thread, ended }))
     }
 
@@ -148,11 +151,70 @@ impl Facts {
         let (mut events, as_of) = parts(self.views.rollout_events(&*self.log, id)?);
         self.with_erased(&mut events)?;
         if events.is_empty() {
-            // What was asked for is not repeated: it may be anything, a person's number too.
-            let what = "there is no such rollout; GET /api/v1/rollouts lists them";
-            return Err(fail(Code::NotFound, what));
+            return Err(no_such_rollout());
         }
         Ok(Look { id: id.clone(), events, as_of })
+    }
+
+    /// Where a rollout is, as `render` puts it, and until when (Unix microseconds) that holds
+    /// without a new event. Rendered again only when it no longer holds.
+    ///
+    /// # Errors
+    /// When it was never heard of.
+    pub fn current(
+        &self,
+        id: &RolloutId,
+        now_us: i64,
+        render: impl FnOnce(&Rollout) -> (String, i64),
+    ) -> anyhow::Result<(Arc<str>, AsOf)> {
+        let (newest, as_of) = self.newest(id)?;
+        let key = (id.clone(), Part::Current);
+        if let Some(text) = self.kept.text(&key, newest, now_us) {
+            return Ok((text, as_of));
+        }
+        let (rollout, as_of) = parts(self.views.rollout(&*self.log, id)?);
+        let (text, until_us) = render(&*rollout.ok_or_else(no_such_rollout)?);
+        let text: Arc<str> = text.into();
+        // The views may have moved on since; what is kept must be of one state.
+        if self.newest(id)?.0 == newest {
+            self.kept.keep(key, Text { newest, until_us, text: text.clone() });
+        }
+        Ok((text, as_of))
+    }
+
+    /// A part of a rollout's time line, as `render` puts it.
+    ///
+    /// # Errors
+    /// When it was never heard of.
+    pub fn timeline(
+        &self,
+        id: &RolloutId,
+        part: Part,
+        render: impl FnOnce(&[Row]) -> String,
+    ) -> anyhow::Result<(Arc<str>, AsOf)> {
+        let (newest, as_of) = self.newest(id)?;
+        let key = (id.clone(), part);
+        if let Some(text) = self.kept.text(&key, newest, i64::MIN) {
+            return Ok((text, as_of));
+        }
+        let (lines, as_of) = if let Some(lines) = self.kept.lines(id, newest) {
+            (lines, as_of)
+        } else {
+            let look = self.rollout(id)?;
+            let newest = look.events.last().map_or(0, |event| event.seq);
+            let rows = timeline::timeline(&look.events, None, None);
+            (self.kept.keep_lines(id, Lines { newest, rows }), look.as_of)
+        };
+        let text: Arc<str> = render(&lines.rows).into();
+        let (newest, until_us) = (lines.newest, i64::MAX);
+        self.kept.keep(key, Text { newest, until_us, text: text.clone() });
+        Ok((text, as_of))
+    }
+
+    /// The newest entry about a rollout.
+    fn newest(&self, id: &RolloutId) -> anyhow::Result<(u64, AsOf)> {
+        let (row, as_of) = parts(self.views.rollout_row(id)?);
+        Ok((row.ok_or_else(no_such_rollout)?.last_seq, as_of))
     }
 
     /// The changes of a flag, as corrections left them.
@@ -200,6 +262,11 @@ impl Facts {
         let entry = shown(&history, &[history.entry(seq)?])?.pop().unwrap_or_default();
         Ok((entry, AsOf { seq: newest, hash }))
     }
+}
+
+/// What was asked for is not repeated: it may be anything, a person's number too.
+fn no_such_rollout() -> anyhow::Error {
+    fail(Code::NotFound, "there is no such rollout; GET /api/v1/rollouts lists them")
 }
 
 fn parts<T>(at: At<T>) -> (T, AsOf) {

@@ -14,6 +14,7 @@ pub(crate) mod problem;
 mod rollouts;
 mod schedule;
 mod stream;
+mod timeline;
 mod views;
 
 use std::{any::Any, net::IpAddr, sync::Arc};
@@ -62,7 +63,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(rollouts::show))
         .routes(routes!(rollouts::stages))
         .routes(routes!(rollouts::checkpoints))
-        .routes(routes!(rollouts::timeline))
+        .routes(routes!(timeline::current))
+        .routes(routes!(timeline::timeline))
         .routes(routes!(rollouts::deviations))
         .routes(routes!(rollouts::report))
         .routes(routes!(flags::history))

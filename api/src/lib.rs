@@ -10,7 +10,7 @@
 //! - [`audit`]: the ready questions of an audit.
 //! - [`plan`], [`words`], [`flags`]: what people and flag services wrote, understood.
 //! - [`record`]: every event as typed flags.
-//! - [`serve`], [`http`], [`facts`]: the running service; [`tail`]: the log, followed;
+//! - [`serve`], [`http`], [`facts`], [`kept`]: the running service; [`tail`]: the log, followed;
 //!   [`stream`]: the same as messages for thousands.
 //! - [`metrics`], [`logging`]: what it says of itself.
 //! - [`scheduler`]: announces what falls due.
@@ -35,6 +35,7 @@ pub mod http;
 pub mod ingest;
 pub mod intake;
 mod json;
+pub mod kept;
 pub mod logging;
 pub mod metrics;
 pub mod moment;

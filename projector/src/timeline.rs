@@ -100,6 +100,12 @@ pub fn timeline(events: &[Recorded], as_of: Option<i64>, known_at: Option<i64>) 
 }
 
 impl Row {
+    /// Where it stands in the time line: when it happened, else when it was recorded, and its seq.
+    /// No two rows of a rollout share it.
+    pub fn place(&self) -> (i64, u64) {
+        (self.time.unwrap_or(self.recorded_at).0, self.seq)
+    }
+
     fn of(recorded: &Recorded, inferred: bool) -> Row {
         let common = recorded.known().map(schemas::Event::common);
         let (type_name, what) = match &recorded.event {

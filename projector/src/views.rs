@@ -276,7 +276,7 @@ impl Views {
         let cached = lock(&self.folds).get(id).filter(|folded| folded.last_seq == row.last_seq);
         let source = Source::new(store, log);
         let folded = cached.map_or_else(|| source.fold(id, &self.folds), Ok)?;
-        let rollout = Some(Arc::new(folded.rollout.clone()));
+        let rollout = Some(folded.rollout.clone());
         Ok(At { unread_events: row.unread_events, ..current.at(rollout) })
     }
 

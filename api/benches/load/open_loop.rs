@@ -113,7 +113,8 @@ impl Connection {
 
     pub(crate) fn post(&mut self, body: &str) -> usize {
         let len = body.len();
-        let head = "POST /api/v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
+        let head =
+            "POST /api/v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
         self.send(format!("{head}\r\ncontent-length: {len}\r\n\r\n{body}").as_bytes())
     }
 

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Events on a page unless the reader asks for fewer or more.
-const PAGE_LEN: usize = 50;
+pub(super) const PAGE_LEN: usize = 50;
 
 /// The most events on a page.
 pub(crate) const PAGE_LEN_MAX: usize = 500;
@@ -253,7 +253,7 @@ fn read_cursor(cursor: &str, bound: &str) -> Result<u64, Problem> {
 }
 
 /// Ties a cursor to its filter. Not a secret: a wrong cursor only gives a wrong page.
-fn checksum(text: &str) -> u32 {
+pub(super) fn checksum(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |sum, b| (sum ^ u32::from(b)).wrapping_mul(0x0100_0193))
 }
 

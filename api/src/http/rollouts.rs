@@ -8,7 +8,6 @@ use axum::{
 };
 use projector::{
     checkpoints::snapshots, deviations as conformance, recorded, report as retrospective,
-    timeline as line,
 };
 use schemas::RolloutId;
 use serde::{Deserialize, Serialize};
@@ -139,27 +138,6 @@ pub(super) async fn checkpoints(
     };
     let (lines, as_of) = about(&app, id, &moments, lines).await?;
     Ok(answer(lines, as_of))
-}
-
-/// Everything that happened, in order.
-#[utoipa::path(
-    get,
-    path = "/api/v1/rollouts/{id}/timeline",
-    tag = "rollouts",
-    params(("id" = String, Path, description = "A rollout's id"), Moments),
-    responses((status = 200, description = "Its timeline")),
-    security(("token" = ["events:read"]))
-)]
-pub(super) async fn timeline(
-    State(app): State<App>,
-    Named(id): Named,
-    Asked(moments): Asked<Moments>,
-) -> Result<Response, Problem> {
-    let rows = |look: &Look, view: &View| {
-        json!(line::timeline(&look.events, view.as_of_us, view.known_at_us))
-    };
-    let (rows, as_of) = about(&app, id, &moments, rows).await?;
-    Ok(answer(rows, as_of))
 }
 
 /// Every rule: kept, broken or undecided.

@@ -21,7 +21,8 @@ const FOLDED_EVENTS_MAX: usize = if cfg!(test) { 300 } else { 100_000 };
 /// A rollout and how far it is folded.
 #[derive(Clone, Debug)]
 pub(crate) struct Folded {
-    pub rollout: Rollout,
+    /// Shared with whoever asked for it.
+    pub rollout: Arc<Rollout>,
     /// The place, in the order of what happened, of the last event.
     last: (i64, u64),
     /// The newest entry in it.
@@ -34,7 +35,7 @@ impl Folded {
     pub(crate) fn empty(id: &RolloutId) -> Folded {
         let mut rollout = Rollout::default();
         rollout.id = Some(id.clone());
-        Folded { rollout, last: (i64::MIN, 0), last_seq: 0, events: 0 }
+        Folded { rollout: Arc::new(rollout), last: (i64::MIN, 0), last_seq: 0, events: 0 }
     }
 
     /// The fold of all its events.
@@ -71,7 +72,7 @@ impl Folded {
     }
 
     fn apply(&mut self, event: &Recorded) {
-        self.rollout.apply(event);
+        Arc::make_mut(&mut self.rollout).apply(event);
         self.last = event.order_key();
         self.last_seq = self.last_seq.max(event.seq);
         self.events += 1;
