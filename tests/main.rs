@@ -15,6 +15,7 @@ mod crash;
 mod faults;
 mod harness;
 mod http;
+mod kept;
 mod metrics;
 mod plans;
 mod privacy;

@@ -8,6 +8,8 @@
     clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
     reason = "a benchmark prints its results, and panics if it is wrong"
 )]
 
@@ -17,8 +19,9 @@ mod open_loop;
 mod process;
 mod reads;
 mod streams;
+mod subscribers;
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 /// Files that generator and server may each have open at once: every idle subscriber is one.
 const OPEN_FILES_MIN: u64 = 12_000;
@@ -58,10 +61,10 @@ fn report(name: &str, unit: &str, value: f64, baseline: Option<f64>, target: Opt
     let mut line = format!("bench {name} {value:.0$} {unit}", digits(value));
     if let Some(baseline) = baseline {
         let ratio = value / baseline;
-        line += &format!(" baseline {baseline:.0$} ratio {ratio:.2}", digits(baseline));
+        let _ = write!(line, " baseline {baseline:.0$} ratio {ratio:.2}", digits(baseline));
     }
     if let Some(target) = target {
-        line += &format!(" target <= {target}");
+        let _ = write!(line, " target <= {target}");
         line += if value <= target { " met" } else { " MISSED" };
     }
     println!("{line}");

@@ -46,7 +46,6 @@ pub(crate) fn ask(
     rate: usize,
     lasting: Duration,
 ) -> Latencies {
-    #[expect(clippy::cast_possible_truncation, reason = "a count of requests")]
     let count = rate * lasting.as_millis() as usize / 1_000;
     let next = AtomicUsize::new(0);
     let begin = Instant::now() + Duration::from_millis(50);
@@ -102,51 +101,58 @@ impl Connection {
     pub(crate) fn open(address: SocketAddr) -> Connection {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         Connection { stream, buffer: vec![0; 64 * 1_024] }
     }
 
     /// Asks, and reads the whole answer, which is a success. Returns its size in bytes.
-    pub(crate) fn get(&mut self, path: &str) -> usize {
-        self.send(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
+    pub(crate) fn get(&mut self, path: &str) {
+        let asked = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        self.send(asked.as_bytes()).expect("an answer");
     }
 
-    pub(crate) fn post(&mut self, body: &str) -> usize {
+    /// Records. The answer if it fits the buffer, or `None` when there is none or no success.
+    pub(crate) fn post(&mut self, body: &str) -> Option<String> {
         let len = body.len();
-        let head =
-            "POST /api/v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json";
-        self.send(format!("{head}\r\ncontent-length: {len}\r\n\r\n{body}").as_bytes())
+        let head = "POST /api/v1/events HTTP/1.1\r\nhost: localhost";
+        let head = format!("{head}\r\ncontent-type: application/json\r\ncontent-length: {len}");
+        let (start, end) = self.send(format!("{head}\r\n\r\n{body}").as_bytes())?;
+        Some(String::from_utf8_lossy(self.buffer.get(start..end).unwrap_or_default()).into_owned())
     }
 
-    fn send(&mut self, request: &[u8]) -> usize {
-        self.stream.write_all(request).unwrap();
+    /// Where the answer's body lies in the buffer.
+    fn send(&mut self, request: &[u8]) -> Option<(usize, usize)> {
+        self.stream.write_all(request).ok()?;
         let mut filled = 0;
         let (head, length) = loop {
-            let read = self.stream.read(&mut self.buffer[filled..]).unwrap();
-            assert!(read > 0, "the connection was closed");
+            let read = self.stream.read(&mut self.buffer[filled..]).ok().filter(|n| *n > 0)?;
             filled += read;
             if let Some(found) = head_of(&self.buffer[..filled]) {
                 break found;
             }
         };
+        let success = self.buffer.starts_with(b"HTTP/1.1 20");
         let mut left = (head + length).saturating_sub(filled);
         while left > 0 {
-            let read = self.stream.read(&mut self.buffer).unwrap();
-            assert!(read > 0, "the answer broke off");
+            let room = if filled < self.buffer.len() { filled } else { head };
+            let read = self.stream.read(&mut self.buffer[room..]).ok().filter(|n| *n > 0)?;
+            filled = room + read;
             left = left.saturating_sub(read);
         }
-        length
+        if !success {
+            eprintln!("{}", String::from_utf8_lossy(&self.buffer[..filled]));
+        }
+        success.then_some((head, head + length))
     }
 }
 
-/// Where an answer's head ends and how long its body is.
+/// Where an answer's head ends and how long its body is, once the head is there.
 fn head_of(bytes: &[u8]) -> Option<(usize, usize)> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let head = std::str::from_utf8(&bytes[..end]).unwrap();
-    assert!(head.starts_with("HTTP/1.1 20"), "{head}");
+    let head = std::str::from_utf8(&bytes[..end]).expect("a head is text");
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
     });
     Some((end, length.expect("an answer with a length")))
 }

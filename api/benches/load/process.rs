@@ -6,19 +6,21 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
 /// How long a server may take until it answers: it makes the views of a million events.
-const START_WAIT_MAX: Duration = Duration::from_secs(180);
+const START_WAIT_MAX: Duration = Duration::from_mins(3);
 
 /// How long a stopped server may take to end before the benchmark fails.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(30);
 
 pub(crate) struct Server {
-    child: Child,
-    _out: BufReader<ChildStdout>,
+    child: Mutex<Child>,
+    _out: Mutex<BufReader<ChildStdout>>,
     pub(crate) address: SocketAddr,
+    pid: u32,
 }
 
 impl Server {
@@ -50,7 +52,13 @@ impl Server {
         out.read_line(&mut line).unwrap();
         let address = line.trim_end().strip_prefix("listening on http://");
         let address = address.unwrap_or_else(|| panic!("the server did not start: {line}"));
-        Server { child, _out: out, address: address.parse().unwrap() }
+        let pid = child.id();
+        Server {
+            child: Mutex::new(child),
+            pid,
+            _out: Mutex::new(out),
+            address: address.parse().unwrap(),
+        }
     }
 
     /// One answer, head and body, over a connection of its own.
@@ -65,7 +73,7 @@ impl Server {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
     }
 
     /// Resident memory in bytes.
@@ -76,12 +84,17 @@ impl Server {
     }
 
     /// SIGTERM; how long it took to end, which must be well.
-    pub(crate) fn stop(mut self) -> Duration {
+    pub(crate) fn stop(self) -> Duration {
+        self.stop_now()
+    }
+
+    /// As [`stop`](Server::stop), while others still use it.
+    pub(crate) fn stop_now(&self) -> Duration {
         let begun = Instant::now();
         let kill = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
         assert!(kill.unwrap().success());
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
                 assert!(status.success(), "the server ended with {status}");
                 return begun.elapsed();
             }
@@ -93,8 +106,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let mut child = self.child.lock().unwrap();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
