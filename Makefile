@@ -5,7 +5,7 @@ VENV := $(CURDIR)/target/venv
 # The verifier in Python needs the blake3 package to check the chain; Debian has none.
 BLAKE3 := 1.0.8
 
-.PHONY: demo test bench lint deny build
+.PHONY: demo test bench bench-api lint deny build
 
 build:
 	$(CARGO) build --locked --release -p api
@@ -24,6 +24,10 @@ test: $(VENV)/ready
 # Prints one line for each measure: `bench NAME VALUE UNIT baseline VALUE ratio R target >= T`.
 bench:
 	$(CARGO) bench --locked -p ledger -p projector
+
+# The same for the service under load: the real binary over a million events, thousands of subscribers.
+bench-api:
+	$(CARGO) bench --locked -p api --bench load
 
 lint:
 	$(CARGO) fmt --all --check

@@ -44,7 +44,8 @@ fn what_is_kept_gives_way_to_every_event() {
             let answer = server.get(CURRENT);
             let body = answer.json();
             assert_eq!(body["data"]["current"]["stage"], stage);
-            let named = format!("{}:{}", body["as_of"]["seq"], body["as_of"]["hash"].as_str().unwrap());
+            let named =
+                format!("{}:{}", body["as_of"]["seq"], body["as_of"]["hash"].as_str().unwrap());
             assert_eq!(answer.as_of, Some(named));
             let whole = server.get("/api/v1/rollouts/trial").json();
             for member in ["id", "current", "checkpoints", "next"] {
@@ -71,7 +72,8 @@ fn a_time_line_comes_in_pages_without_gap_or_double() {
     let server = ledger.serve();
     // Recorded in another order than it happened, two at the same moment.
     for (n, day) in [5, 3, 9, 3, 1, 7].into_iter().enumerate() {
-        let event = started(&format!("s-{n}"), &format!("stage-{n}"), &format!("2026-01-0{day}T10:00:00Z"));
+        let event =
+            started(&format!("s-{n}"), &format!("stage-{n}"), &format!("2026-01-0{day}T10:00:00Z"));
         server.post(&event);
     }
     let whole = server.get(TIMELINE).json();
