@@ -351,3 +351,29 @@ fn who_reads_nothing_is_cut_off_and_goes_on_by_id() {
     let rest = again.take(usize::try_from(newest - before).unwrap());
     assert_eq!(seqs(&rest), (before + 1..=newest).collect::<Vec<_>>());
 }
+
+#[test]
+fn tail_prints_what_is_there_and_follows_over_a_restart() {
+    let ledger = Ledger::new();
+    ledger.append(&notes("a", 3)).ok();
+    let printed = ledger.run(&["event", "tail", "--output", "jsonl"]).ok().lines();
+    assert_eq!(printed, ledger.entries());
+    let some = ledger.run(&["event", "tail", "--after", "1", "--output", "jsonl"]).ok().lines();
+    assert_eq!(some, ledger.entries()[2..]);
+    ledger.run(&["event", "tail", "--follow"]).exits(75).says("rollout-ledger serve");
+
+    let mut server = ledger.serve();
+    let mut command =
+        ledger.command(&["event", "tail", "--follow", "--type", "note", "--output", "jsonl"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let before: Vec<Value> = (0..3).map(|_| next()).collect();
+    assert_eq!(before, ledger.entries()[1..4]);
+    server.kill();
+    let server = ledger.serve();
+    let newest = record(&server, "b", 1);
+    assert_eq!(next()["seq"], newest);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -8,6 +8,7 @@ mod record;
 mod rollout;
 mod schedule;
 mod serve;
+mod tail;
 mod verify;
 mod views;
 

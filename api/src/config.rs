@@ -226,6 +226,8 @@ pub enum Event {
     },
     /// List events
     List(EventFilter),
+    /// Print entries in the order of the log, each checked against the one before
+    Tail(Tail),
     /// Show one event
     Get { seq: u64 },
     /// Erase an event's payload by law; its header stays and the chain still verifies
@@ -238,6 +240,36 @@ pub enum Event {
         #[arg(long, value_name = "ID")]
         approver: Vec<String>,
     },
+}
+
+/// Entries as they come.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Tail {
+    #[arg(long, value_name = "ID")]
+    pub rollout: Option<String>,
+    #[arg(long, value_name = "KEY")]
+    pub flag: Option<String>,
+    /// Account id
+    #[arg(long, value_name = "ID")]
+    pub actor: Option<String>,
+    /// Event type, or its beginning: rollout.stage.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub type_name: Option<String>,
+    /// Happened at or after
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Happened before
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only entries after this seq
+    #[arg(long, value_name = "SEQ")]
+    pub after: Option<u64>,
+    /// Wait for what comes, over the server's stream; ends with Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// The server to follow, instead of the one that holds the directory: `http://HOST:PORT`
+    #[arg(long, value_name = "URL", requires = "follow")]
+    pub url: Option<String>,
 }
 
 /// Which events.

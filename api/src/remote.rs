@@ -93,6 +93,11 @@ impl Remote {
         proof == Some(prove(&self.serving.token, &nonce).as_str())
     }
 
+    /// Where it listens, and the token that it knows commands by.
+    pub fn address(&self) -> (&str, &str) {
+        (&self.serving.url, &self.serving.token)
+    }
+
     /// Has the server record events, all or none.
     pub fn append(&self, events: &[Value], via: &str) -> anyhow::Result<Vec<Receipt>> {
         let body = self.post("/api/v1/events", &Value::from(events), via)?;

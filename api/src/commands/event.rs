@@ -32,6 +32,7 @@ pub(super) fn run(context: &Context, command: Event) -> anyhow::Result<()> {
     match command {
         Event::Append { file } => append(context, &file),
         Event::List(filter) => list(context, &filter),
+        Event::Tail(tail) => super::tail::run(context, &tail),
         Event::Get { seq } => get(context, seq),
         Event::Redact { seq, reason, approver } => redact(context, seq, &reason, &approver),
     }
