@@ -24,3 +24,4 @@ mod story;
 mod stream;
 mod tamper;
 mod tidy;
+mod webhooks;

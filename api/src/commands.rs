@@ -11,6 +11,7 @@ mod serve;
 mod tail;
 mod verify;
 mod views;
+mod webhook;
 
 pub(crate) use event::shown;
 
@@ -63,8 +64,10 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Schedule(command) => schedule::run(context, command),
         Command::Views(command) => views::run(context, command),
         Command::Clock(Clock::Step { reason }) => clock_step(context, &reason),
-        Command::Serve { listen, scheduler, log_format, max_streams } => {
-            serve::run(context, &listen, scheduler, log_format, max_streams)
+        Command::Webhook(command) => webhook::run(context, command),
+        Command::Serve { listen, scheduler, log_format, max_streams, webhooks } => {
+            let webhooks = webhooks.settings();
+            serve::run(context, &listen, scheduler, log_format, max_streams, webhooks)
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Every command, setting and default, with its help text.
 
 pub mod audit;
+mod webhook;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use self::webhook::{Webhook, WebhookFilter, WebhookRules, WebhookSettings};
 use crate::{logging::LogFormat, output::Format, stream::SUBSCRIBERS_MAX};
 
 /// Records every flag change, stage, decision, metric, bug and rollback of a rollout, for good, and
@@ -90,6 +92,9 @@ pub enum Command {
     /// What falls due, and a scheduler that announces it; `serve` has one of its own
     #[command(subcommand)]
     Schedule(Schedule),
+    /// Send events to other services as they are recorded
+    #[command(subcommand)]
+    Webhook(Webhook),
     /// Serve the read API and `POST /api/v1/events`
     Serve {
         /// Where to listen; loopback only, as there are no access tokens yet
@@ -109,6 +114,8 @@ pub enum Command {
             value_name = "N"
         )]
         max_streams: usize,
+        #[command(flatten)]
+        webhooks: WebhookSettings,
     },
 }
 

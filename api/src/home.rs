@@ -188,7 +188,7 @@ impl NewHome {
 }
 
 /// Writes a file that only this account can read, whole or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use io::Write as _;
     let beside = path.with_extension("tmp");
     // Made anew, so that nobody's link decides where the token is written.

@@ -16,6 +16,7 @@ mod schedule;
 mod stream;
 mod timeline;
 mod views;
+mod webhooks;
 
 use std::{any::Any, net::IpAddr, sync::Arc};
 
@@ -35,7 +36,10 @@ use self::{
     authorize::Access,
     problem::{Asked, Named, Problem},
 };
-use crate::{answers::AsOf, facts::Facts, ingest::Intake, metrics::Metrics, moment, stream::Hub};
+use crate::{
+    answers::AsOf, facts::Facts, ingest::Intake, metrics::Metrics, moment, stream::Hub,
+    webhooks::Webhooks,
+};
 
 /// Names the state that an answer was computed at: `SEQ:HASH`.
 const AS_OF_HEADER: HeaderName = HeaderName::from_static("ledger-as-of");
@@ -47,6 +51,7 @@ pub struct App {
     pub intake: Intake,
     pub metrics: Arc<Metrics>,
     pub stream: Arc<Hub>,
+    pub webhooks: Arc<Webhooks>,
     /// Whether the whole log was verified since the start.
     pub verified: watch::Receiver<bool>,
     /// Shown by commands that can read `serve.json`.
@@ -78,6 +83,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(audit::gaps))
         .routes(routes!(views::diff))
         .routes(routes!(views::rebuild))
+        .merge(webhooks::routes())
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::scrape))

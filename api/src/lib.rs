@@ -12,6 +12,7 @@
 //! - [`record`]: every event as typed flags.
 //! - [`serve`], [`http`], [`facts`], [`kept`]: the running service; [`tail`]: the log, followed;
 //!   [`stream`]: the same as messages for thousands.
+//! - [`webhooks`]: what is sent to others as it is recorded.
 //! - [`metrics`], [`logging`]: what it says of itself.
 //! - [`scheduler`]: announces what falls due.
 //! - [`commands`]: one function for each command.
@@ -51,4 +52,6 @@ pub mod serve;
 pub mod show;
 pub mod stream;
 pub mod tail;
+pub mod webhooks;
+pub mod wire;
 pub mod words;

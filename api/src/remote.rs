@@ -110,24 +110,50 @@ impl Remote {
         self.post(&format!("/api/v1/views/{what}"), &Value::Null, "cli")
     }
 
-    fn post(&self, path: &str, body: &Value, via: &str) -> anyhow::Result<Value> {
-        let mut response = self
+    /// Has the server do something.
+    pub fn post(&self, path: &str, body: &Value, via: &str) -> anyhow::Result<Value> {
+        let response = self
             .agent
             .post(format!("{}{path}", self.serving.url))
             .header("authorization", format!("Bearer {}", self.serving.token))
             .header(VIA_HEADER, via)
             .send_json(body)
-            .with_context(|| format!("no answer from the server at {}", self.serving.url))?;
-        let status = response.status().as_u16();
-        let body: Value =
-            response.body_mut().read_json().context("the server's answer is no JSON")?;
-        if (200..300).contains(&status) {
-            return Ok(body);
-        }
-        let detail = body.get("detail").and_then(Value::as_str).unwrap_or("the server refused it");
-        let index = body.get("index").and_then(Value::as_u64).and_then(|i| usize::try_from(i).ok());
-        Err(Failure { code: code_of(status, &body), index, message: detail.to_owned() }.into())
+            .with_context(|| self.silence())?;
+        understood(response)
     }
+
+    /// Asks the server.
+    pub fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let asked = self.agent.get(format!("{}{path}", self.serving.url));
+        let asked = asked.header("authorization", format!("Bearer {}", self.serving.token));
+        understood(asked.call().with_context(|| self.silence())?)
+    }
+
+    /// Has the server remove something.
+    pub fn delete(&self, path: &str) -> anyhow::Result<()> {
+        let asked = self.agent.delete(format!("{}{path}", self.serving.url));
+        let asked = asked.header("authorization", format!("Bearer {}", self.serving.token));
+        understood(asked.call().with_context(|| self.silence())?).map(drop)
+    }
+
+    fn silence(&self) -> String {
+        format!("no answer from the server at {}", self.serving.url)
+    }
+}
+
+/// The body of an answer, or the failure that it tells of.
+fn understood(mut response: ureq::http::Response<ureq::Body>) -> anyhow::Result<Value> {
+    let status = response.status().as_u16();
+    if status == 204 {
+        return Ok(Value::Null);
+    }
+    let body: Value = response.body_mut().read_json().context("the server's answer is no JSON")?;
+    if (200..300).contains(&status) {
+        return Ok(body);
+    }
+    let detail = body.get("detail").and_then(Value::as_str).unwrap_or("the server refused it");
+    let index = body.get("index").and_then(Value::as_u64).and_then(|i| usize::try_from(i).ok());
+    Err(Failure { code: code_of(status, &body), index, message: detail.to_owned() }.into())
 }
 
 /// Shows that one knows the token without saying it: HMAC-SHA-256 of the nonce.
@@ -140,7 +166,7 @@ pub fn prove(token: &str, nonce: &str) -> String {
 /// The exit code that a problem document stands for.
 pub(crate) fn code_of(status: u16, body: &Value) -> Code {
     match (status, body.get("code").and_then(Value::as_str)) {
-        (_, Some("personal_data" | "own_door")) => Code::Policy,
+        (_, Some("personal_data" | "own_door" | "refused")) => Code::Policy,
         (401 | 403, _) => Code::Auth,
         (404, _) => Code::NotFound,
         (409, _) => Code::Conflict,

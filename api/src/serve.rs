@@ -38,6 +38,7 @@ use crate::{
     patient::PatientListener,
     scheduler::serving::{self, SystemWall},
     stream::Hub,
+    webhooks::{self, Webhooks},
 };
 
 /// How long requests in flight may take to finish once the server is told to stop.
@@ -52,6 +53,7 @@ pub async fn run(
     listen: &str,
     scheduler: Switch,
     streams: usize,
+    webhooks: webhooks::Settings,
 ) -> anyhow::Result<()> {
     let address = loopback(listen)?;
     let home = context.alone()?;
@@ -60,7 +62,7 @@ pub async fn run(
         .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
     let stopping = CancellationToken::new();
     watch_signals(stopping.clone())?;
-    serve(listener, home, scheduler, streams, stopping).await
+    serve(listener, home, scheduler, streams, stopping, webhooks).await
 }
 
 /// Serves one directory on a listener until told to stop, with at most so many event streams.
@@ -70,6 +72,7 @@ pub async fn serve(
     scheduler: Switch,
     streams: usize,
     stopping: CancellationToken,
+    webhooks: webhooks::Settings,
 ) -> anyhow::Result<()> {
     let opening = home.clone();
     let engine = spawn_blocking(move || open(&opening)).await??;
@@ -77,6 +80,8 @@ pub async fn serve(
     let (verifying, history) = (log.clone(), log.clone());
     let metrics = Arc::new(Metrics::new(VERSION, clock::wall_us()));
     let (intake, mut writer) = ingest::start(engine, metrics.clone())?;
+    let (heads, stop) = (intake.heads(), stopping.clone());
+    let webhooks = Webhooks::start(&home, webhooks, log.clone(), heads, metrics.clone(), stop)?;
     let (opening, heads) = (home.clone(), intake.heads());
     let (facts, mut views) = spawn_blocking(move || Facts::start(log, &opening, heads)).await??;
     let token: Arc<str> = random_hex::<32>().into();
@@ -88,6 +93,7 @@ pub async fn serve(
         intake: intake.clone(),
         metrics,
         stream,
+        webhooks: webhooks.clone(),
         verified,
         token: token.clone(),
     };
@@ -125,6 +131,7 @@ pub async fn serve(
     home.withdraw();
     stopping.cancel();
     drop(facts);
+    webhooks.stop().await;
     intake.stop().await;
     if let Some(scheduling) = scheduling {
         // It says itself what went wrong with it.

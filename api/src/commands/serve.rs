@@ -4,7 +4,7 @@ use crate::{
     config::Switch,
     context::Context,
     logging::{self, LogFormat},
-    serve,
+    serve, webhooks,
 };
 
 pub(super) fn run(
@@ -13,8 +13,9 @@ pub(super) fn run(
     scheduler: Switch,
     log_format: Option<LogFormat>,
     streams: usize,
+    webhooks: webhooks::Settings,
 ) -> anyhow::Result<()> {
     logging::start(log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::run(context, listen, scheduler, streams))
+    runtime.block_on(serve::run(context, listen, scheduler, streams, webhooks))
 }

@@ -160,6 +160,12 @@ impl From<anyhow::Error> for Problem {
                 Problem::new(StatusCode::NOT_FOUND, "not_found", &*failure.message)
             }
             Some(failure) if failure.code == Code::Usage => Problem::invalid(&*failure.message),
+            Some(failure) if failure.code == Code::Conflict => {
+                Problem::new(StatusCode::CONFLICT, "conflict", &*failure.message)
+            }
+            Some(failure) if failure.code == Code::Policy => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", &*failure.message)
+            }
             Some(failure) if failure.code == Code::TryAgain => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &*failure.message)
             }
