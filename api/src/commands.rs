@@ -9,6 +9,7 @@ mod rollout;
 mod schedule;
 mod serve;
 mod tail;
+mod token;
 mod verify;
 mod views;
 mod webhook;
@@ -22,7 +23,7 @@ use crate::{
     context::Context,
     engine::{self, Engine},
     exit::{Code, fail},
-    moment, output,
+    logging, moment, output,
 };
 
 /// The whole command line: what `config` declares, and the commands made from the schemas.
@@ -64,10 +65,11 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Schedule(command) => schedule::run(context, command),
         Command::Views(command) => views::run(context, command),
         Command::Clock(Clock::Step { reason }) => clock_step(context, &reason),
+        Command::Token(command) => token::run(context, command),
         Command::Webhook(command) => webhook::run(context, command),
-        Command::Serve { listen, scheduler, log_format, max_streams, webhooks } => {
-            let webhooks = webhooks.settings();
-            serve::run(context, &listen, scheduler, log_format, max_streams, webhooks)
+        Command::Serve { listen, scheduler, log_format, max_streams, webhooks, door } => {
+            logging::start(log_format);
+            serve::run(context, &listen, scheduler, max_streams, webhooks.settings(), door)
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Every command, setting and default, with its help text.
 
 pub mod audit;
+pub mod door;
+pub mod token;
 mod webhook;
 
 use std::path::PathBuf;
@@ -95,9 +97,12 @@ pub enum Command {
     /// Send events to other services as they are recorded
     #[command(subcommand)]
     Webhook(Webhook),
+    /// Make, list and revoke access tokens
+    #[command(subcommand)]
+    Token(token::Token),
     /// Serve the read API and `POST /api/v1/events`
     Serve {
-        /// Where to listen; loopback only, as there are no access tokens yet
+        /// Where to listen; beyond loopback only with an access token that works
         #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
         listen: String,
         /// Whether to announce what falls due: snapshots, missed snapshots, flags to be removed
@@ -116,6 +121,8 @@ pub enum Command {
         max_streams: usize,
         #[command(flatten)]
         webhooks: WebhookSettings,
+        #[command(flatten)]
+        door: door::Door,
     },
 }
 

@@ -6,6 +6,7 @@
 //! | `keys/pseudonym.key` | the key of pseudonyms, 0600 | flags cannot be imported; nothing else |
 //! | `home` | this directory's random id | the ledger cannot be written here any more |
 //! | `views/` | answers folded from the log | rebuilt |
+//! | `state/` | access tokens (as digests) and what else is no fact, 0700 | tokens are made anew |
 //! | `serve.json` | where `serve` listens, and a local token, 0600 | commands open the log themselves |
 
 use std::{
@@ -61,6 +62,12 @@ impl Home {
         ))
     }
 
+    /// A directory that is known to be a ledger's.
+    #[cfg(test)]
+    pub(crate) fn at(dir: &Path) -> Home {
+        Home { dir: dir.to_owned() }
+    }
+
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -71,6 +78,19 @@ impl Home {
 
     pub fn views(&self) -> PathBuf {
         self.dir.join("views")
+    }
+
+    /// Where lies what is neither history nor made from it: access tokens, endpoints of webhooks.
+    pub fn state(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
+    /// Makes [`state`](Home::state), for this account alone.
+    pub fn make_state(&self) -> io::Result<()> {
+        match fs::DirBuilder::new().mode(0o700).create(self.state()) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+            _ => Ok(()),
+        }
     }
 
     fn serve_json(&self) -> PathBuf {
@@ -187,7 +207,8 @@ impl NewHome {
     }
 }
 
-/// Writes a file that only this account can read, whole or not at all.
+/// Writes a file that only this account can read, whole or not at all. Once it returns, it is
+/// durable.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use io::Write as _;
     let beside = path.with_extension("tmp");
@@ -200,7 +221,8 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = options.write(true).create_new(true).mode(0o600).open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(beside, path)
+    fs::rename(beside, path)?;
+    path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
 }
 
 /// The account that runs this process, as the system knows it. The number and not the name: the

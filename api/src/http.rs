@@ -7,9 +7,11 @@ mod checkpoints;
 mod contract;
 mod events;
 mod flags;
+pub(crate) mod gate;
 mod health;
 mod metrics;
 mod observe;
+pub(crate) mod perimeter;
 pub(crate) mod problem;
 mod rollouts;
 mod schedule;
@@ -18,13 +20,12 @@ mod timeline;
 mod views;
 mod webhooks;
 
-use std::{any::Any, net::IpAddr, sync::Arc};
+use std::{any::Any, sync::Arc};
 
 use axum::{
     Router,
-    extract::Request,
-    http::{HeaderName, HeaderValue, StatusCode, header},
-    middleware::{self, Next},
+    http::{HeaderName, HeaderValue, StatusCode},
+    middleware,
     response::{IntoResponse, Response},
 };
 use tokio::sync::watch;
@@ -34,6 +35,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use self::authorize::Unguarded;
 use self::{
     authorize::Access,
+    gate::Gate,
+    perimeter::Takes,
     problem::{Asked, Named, Problem},
 };
 use crate::{
@@ -56,6 +59,8 @@ pub struct App {
     pub verified: watch::Receiver<bool>,
     /// Shown by commands that can read `serve.json`.
     pub token: Arc<str>,
+    /// Knows who may come in.
+    pub gate: Arc<Gate>,
 }
 
 /// Every path of the service. What is not here, with its `#[utoipa::path]`, is not answered.
@@ -94,13 +99,13 @@ fn routes() -> OpenApiRouter<App> {
 ///
 /// # Errors
 /// When a route does not say who may use it.
-pub fn router(app: App) -> Result<Router, Unguarded> {
+pub fn router(app: App, takes: Takes) -> Result<Router, Unguarded> {
     let access = Arc::new(Access::of(&contract::DOCUMENT)?);
     let (router, _) = routes().split_for_parts();
-    Ok(router
+    let router = router
         .layer(middleware::from_fn_with_state((app.clone(), access), authorize::authorize))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(local_names_only))
+        .layer(CatchPanicLayer::custom(panicked));
+    Ok(perimeter::protect(router, app.gate.clone(), takes)
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app))
 }
@@ -113,32 +118,6 @@ fn panicked(cause: Box<dyn Any + Send>) -> Response {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
 }
 
-/// A page of another site could have its name resolve to this machine and read everything here
-/// through a visitor's browser. So only this machine's own names are answered to.
-async fn local_names_only(request: Request, next: Next) -> Response {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let all_local = hosts.all(|host| host.to_str().is_ok_and(is_local));
-    let origin = request.headers().get(header::ORIGIN);
-    let same_site = origin.is_none_or(|origin| {
-        let host = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-        host.is_some_and(|(_, host)| is_local(host))
-    });
-    let asked = request.uri().authority().is_none_or(|authority| is_local(authority.as_str()));
-    if all_local && asked && same_site {
-        return next.run(request).await;
-    }
-    let detail = "this server answers to names of this machine only";
-    Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail).into_response()
-}
-
-fn is_local(host: &str) -> bool {
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((v6, _)) => v6,
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 /// The header that names the state of an answer.
 fn as_of_headers(as_of: &AsOf) -> [(HeaderName, HeaderValue); 1] {
     let seq = as_of.seq.map_or_else(String::new, |seq| seq.to_string());
@@ -149,25 +128,4 @@ fn as_of_headers(as_of: &AsOf) -> [(HeaderName, HeaderValue); 1] {
 /// A moment of a query string, as the command line reads it.
 fn moment_of(name: &str, text: Option<&String>) -> Result<Option<i64>, Problem> {
     Ok(text.map(|text| moment::parse(name, text)).transpose()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_local() {
-        let rows = [
-            ("127.0.0.1:8080", true),
-            ("localhost", true),
-            ("localhost:1", true),
-            ("[::1]:8080", true),
-            ("evil.example", false),
-            ("127.0.0.1.evil.example:80", false),
-            ("10.0.0.1:80", false),
-        ];
-        for (host, expected) in rows {
-            assert_eq!(is_local(host), expected, "{host}");
-        }
-    }
 }

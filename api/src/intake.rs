@@ -14,8 +14,10 @@ use schemas::{
 use serde_json::Value;
 
 use crate::{
+    engine::OWN_SOURCE,
     exit::{Code, Failure, fail},
     guard,
+    json::text,
 };
 
 /// The largest body of one request or file part: a batch of the largest size with its white space.
@@ -98,13 +100,13 @@ impl Refusal {
     }
 }
 
-/// Takes one JSON text: an object is one event, an array is all or none.
-pub fn admit(text: &[u8], submitter: &Submitter) -> Result<Submission, Refusal> {
+/// Reads one JSON text: an object is one event, an array is several.
+pub fn read(text: &[u8]) -> Result<Vec<Value>, Refusal> {
     let value = canonical::parse(text).map_err(|e| whole(Why::NotJson(e.to_string())))?;
-    match value {
-        Value::Array(events) => admit_all(&events, submitter),
-        event => admit_all(&[event], submitter),
-    }
+    Ok(match value {
+        Value::Array(events) => events,
+        event => vec![event],
+    })
 }
 
 /// Takes events that are parsed already, all or none.
@@ -133,7 +135,20 @@ fn draft(index: usize, event: &Value, submitter: &Submitter) -> Result<Draft, Re
         let why = if e.own_door { Why::OwnDoor(e.reason) } else { Why::Invalid(e.reason) };
         Refusal { index: Some(index), pointer: e.pointer, why }
     })?;
+    if writes_as_the_ledger(event, submitter) {
+        let what = "nobody writes as the ledger itself; name the source of who or what knows this";
+        let why = Why::OwnDoor(what.to_owned());
+        return Err(Refusal { index: Some(index), pointer: "/source".to_owned(), why });
+    }
     own_draft(index, event, submitter)
+}
+
+/// Whether an event claims the ledger's own source. Only `token create` and `token revoke` may, and
+/// only for what they do; they come from an account that may write to the directory.
+fn writes_as_the_ledger(event: &Value, submitter: &Submitter) -> bool {
+    let of_a_token = text(event, "/type").is_some_and(|kind| kind.starts_with("rollout.token."));
+    let may = submitter.authtype == "os_account" && of_a_token;
+    text(event, "/source") == Some(OWN_SOURCE) && !may
 }
 
 /// A draft of an event that the ledger writes itself: no door, the same bytes.

@@ -13,6 +13,7 @@
 //! - [`serve`], [`http`], [`facts`], [`kept`]: the running service; [`tail`]: the log, followed;
 //!   [`stream`]: the same as messages for thousands.
 //! - [`webhooks`]: what is sent to others as it is recorded.
+//! - [`tokens`], [`principal`]: who may connect; [`listener`], [`rates`]: how many and how often.
 //! - [`metrics`], [`logging`]: what it says of itself.
 //! - [`scheduler`]: announces what falls due.
 //! - [`commands`]: one function for each command.
@@ -37,6 +38,7 @@ pub mod ingest;
 pub mod intake;
 mod json;
 pub mod kept;
+pub mod listener;
 pub mod logging;
 pub mod metrics;
 pub mod moment;
@@ -45,6 +47,7 @@ pub mod patient;
 pub mod plan;
 pub mod principal;
 pub mod pseudonym;
+pub mod rates;
 pub mod record;
 pub mod remote;
 pub mod scheduler;
@@ -52,6 +55,7 @@ pub mod serve;
 pub mod show;
 pub mod stream;
 pub mod tail;
+pub mod tokens;
 pub mod webhooks;
 pub mod wire;
 pub mod words;

@@ -5,41 +5,18 @@
 
 use std::{
     io::{self, IoSlice},
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum::serve::Listener;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
     time::{Sleep, sleep},
 };
 
 /// How long a connection may take nothing of what waits for it. Then it is closed.
 pub const STALL_MAX: Duration = Duration::from_secs(20);
-
-/// Accepts connections that are let go when they stall.
-pub struct PatientListener(pub TcpListener);
-
-impl Listener for PatientListener {
-    type Io = Patient<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        let (stream, from) = Listener::accept(&mut self.0).await;
-        // Messages are sent whole, so waiting to fill a packet only delays them. Where it cannot be
-        // set they come later.
-        let _ = stream.set_nodelay(true);
-        (Patient::new(stream), from)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
 
 /// A connection that fails with `TimedOut` when it takes nothing for [`STALL_MAX`].
 #[derive(Debug)]

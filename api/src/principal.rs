@@ -75,14 +75,24 @@ impl Principal {
         }
     }
 
+    /// Whether the principal may append events of this type, from some source.
+    pub fn may_append_type(&self, event_type: &str) -> bool {
+        match self {
+            Principal::Loopback | Principal::OsAccount { .. } => true,
+            Principal::Token { scopes, .. } => {
+                let append = Scope::EventsAppend(None);
+                scopes.iter().any(|s| s.allows(&append, Some(event_type)))
+            }
+        }
+    }
+
     /// Whether the principal may append an event of this type that says it comes from this source.
     pub fn may_append(&self, event_type: &str, source: &str) -> bool {
         match self {
             Principal::Loopback | Principal::OsAccount { .. } => true,
-            Principal::Token { scopes, sources, .. } => {
-                let append = Scope::EventsAppend(None);
-                scopes.iter().any(|s| s.allows(&append, Some(event_type)))
-                    && (sources.is_empty() || sources.iter().any(|s| s == source))
+            Principal::Token { sources, .. } => {
+                let listed = sources.is_empty() || sources.iter().any(|s| s == source);
+                listed && self.may_append_type(event_type)
             }
         }
     }

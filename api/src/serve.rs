@@ -4,40 +4,37 @@
 //! printed once requests are answered; on a stop, requests in flight finish, the writer's thread
 //! records what it has accepted, and only then is the log closed.
 
-use std::{
-    io::Write as _,
-    net::{SocketAddr, ToSocketAddrs as _},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+mod door;
+
+use std::{io::Write as _, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
 use ledger::{Log, LogError, Report, VerifyOptions};
 use serde_json::json;
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
     task::spawn_blocking,
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::door::Doors;
 use crate::{
     clock,
-    config::Switch,
+    config::{Switch, door::Door},
     context::Context,
     engine::{Engine, VERSION},
-    exit::{Code, fail},
     facts::Facts,
     home::{Home, Serving, random_hex},
-    http::{self, App},
+    http::App,
     ingest,
+    intake::{Submitter, admit_all},
     json::set,
+    listener,
     metrics::Metrics,
-    patient::PatientListener,
     scheduler::serving::{self, SystemWall},
     stream::Hub,
+    tokens::{file::TokenFile, record::settle},
     webhooks::{self, Webhooks},
 };
 
@@ -54,20 +51,18 @@ pub async fn run(
     scheduler: Switch,
     streams: usize,
     webhooks: webhooks::Settings,
+    door: Door,
 ) -> anyhow::Result<()> {
-    let address = loopback(listen)?;
     let home = context.alone()?;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
+    let doors = Doors::open(&home, listen, door).await?;
     let stopping = CancellationToken::new();
     watch_signals(stopping.clone())?;
-    serve(listener, home, scheduler, streams, stopping, webhooks).await
+    serve(doors, home, scheduler, streams, stopping, webhooks).await
 }
 
-/// Serves one directory on a listener until told to stop, with at most so many event streams.
+/// Serves one directory until told to stop, with at most so many event streams.
 pub async fn serve(
-    listener: TcpListener,
+    doors: Doors,
     home: Home,
     scheduler: Switch,
     streams: usize,
@@ -96,29 +91,30 @@ pub async fn serve(
         webhooks: webhooks.clone(),
         verified,
         token: token.clone(),
+        gate: doors.gate(token.clone()),
     };
     let (due, recorder) = (facts.clone(), intake.clone());
     let scheduling = (scheduler == Switch::On)
         .then(|| tokio::spawn(serving::run(due, recorder, SystemWall, stopping.clone())));
-    let url = format!("http://{}", listener.local_addr()?);
     let serving = Serving {
-        url: url.clone(),
+        url: doors.url()?,
         token: token.to_string(),
         pid: std::process::id(),
         place: home.place()?,
     };
     home.announce(&serving).context("cannot write serve.json")?;
 
-    let stop = stopping.clone();
-    let server = axum::serve(PatientListener(listener), http::router(app)?)
-        .with_graceful_shutdown(async move { stop.cancelled().await });
-    announce(&url)?;
+    let lines = doors.lines()?;
+    let (listening, rules) = doors.finish(&app, stopping.clone())?;
+    let cut = rules.cut.clone().drop_guard();
+    let server = listener::serve(listening, rules);
+    announce(&lines)?;
     let patience = async {
         stopping.cancelled().await;
         tokio::time::sleep(STOP_WAIT_MAX).await;
     };
     let result = tokio::select! {
-        stopped = server => stopped.context("the server stopped"),
+        () = server => Ok(()),
         () = patience => {
             tracing::warn!("requests that were still open are cut off");
             Ok(())
@@ -130,6 +126,8 @@ pub async fn serve(
     };
     home.withdraw();
     stopping.cancel();
+    // Connections that are still open end here, and what they hold with them.
+    drop(cut);
     drop(facts);
     webhooks.stop().await;
     intake.stop().await;
@@ -181,24 +179,21 @@ fn open(home: &Home) -> anyhow::Result<Engine> {
     }
     let id = format!("writer-opened-{host_id}");
     engine.append_own("rollout.ledger.writer_opened.v1", &id, data)?;
+    // A command that holds the file settles it itself.
+    if let Some(held) = TokenFile::of(home).try_lock()? {
+        let (mut tokens, now_us) = (held.read()?, clock::now().as_microsecond());
+        settle(&held, &mut tokens, now_us, |events| {
+            let admitted = admit_all(events, &Submitter::here("cli")).map_err(|r| r.failure())?;
+            engine.append(admitted).map(drop)
+        })?;
+    }
     Ok(engine)
 }
 
-/// The address to listen on. There are no access tokens yet, so whoever can connect may record.
-fn loopback(listen: &str) -> anyhow::Result<SocketAddr> {
-    let unusable = || fail(Code::Usage, "--listen wants ADDRESS:PORT such as 127.0.0.1:8080");
-    let address = listen.to_socket_addrs().map_err(|_| unusable())?.next().ok_or_else(unusable)?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    let why = "without access tokens only loopback may be listened on, such as 127.0.0.1:8080";
-    Err(fail(Code::Policy, why))
-}
-
-/// The one line that scripts wait for.
-fn announce(url: &str) -> std::io::Result<()> {
+/// Prints the lines that scripts wait for.
+fn announce(lines: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on {url}")?;
+    out.write_all(lines.as_bytes())?;
     out.flush()
 }
 

@@ -1,9 +1,8 @@
 //! `serve`.
 
 use crate::{
-    config::Switch,
+    config::{Switch, door::Door},
     context::Context,
-    logging::{self, LogFormat},
     serve, webhooks,
 };
 
@@ -11,11 +10,10 @@ pub(super) fn run(
     context: &Context,
     listen: &str,
     scheduler: Switch,
-    log_format: Option<LogFormat>,
     streams: usize,
     webhooks: webhooks::Settings,
+    door: Door,
 ) -> anyhow::Result<()> {
-    logging::start(log_format);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::run(context, listen, scheduler, streams, webhooks))
+    runtime.block_on(serve::run(context, listen, scheduler, streams, webhooks, door))
 }

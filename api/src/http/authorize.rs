@@ -6,17 +6,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use utoipa::openapi::{OpenApi, path::Operation};
 
-use super::{App, contract::TOKEN, problem::Problem};
-use crate::{
-    principal::{Principal, Scope},
-    remote::VIA_HEADER,
-};
+use super::{App, contract::TOKEN, gate::Barred, problem::Problem};
+use crate::principal::Scope;
 
 /// Who may use a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,42 +118,15 @@ pub(super) async fn authorize(
         return wrong_method(&access.methods(path));
     };
     if let Door::Scoped(scope) = door {
-        match identify(&app, request.headers()) {
-            Ok(principal) if principal.may(scope) => request.extensions_mut().insert(principal),
-            Ok(_) => return missing(scope).into_response(),
-            Err(problem) => return problem.into_response(),
+        let principal = match app.gate.identify(&request) {
+            Ok(principal) if principal.may(scope) => principal,
+            Ok(_) => return Barred::ScopeMissing(scope.clone()).into_response(),
+            Err(barred) => return barred.into_response(),
         };
+        request.extensions_mut().insert(principal.clone());
+        return app.gate.watch(&principal, next.run(request).await);
     }
     next.run(request).await
-}
-
-/// Who asks.
-///
-/// # Errors
-/// When a token is shown that is not the server's.
-fn identify(app: &App, headers: &HeaderMap) -> Result<Principal, Problem> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if !headers.contains_key(header::AUTHORIZATION) {
-        return Ok(Principal::Loopback);
-    }
-    let given = text("authorization").and_then(|text| text.strip_prefix("Bearer "));
-    if !given.is_some_and(|given| same_token(given, &app.token)) {
-        let detail = "this is not the server's token; without any, loopback may record";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", detail));
-    }
-    let via = if text(VIA_HEADER) == Some("import") { "import" } else { "cli" };
-    Ok(Principal::OsAccount { via })
-}
-
-/// Compares in a time that does not depend on where the two differ.
-fn same_token(given: &str, token: &str) -> bool {
-    given.len() == token.len()
-        && given.bytes().zip(token.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
-}
-
-fn missing(scope: &Scope) -> Problem {
-    let detail = format!("this wants a token with the scope {scope}");
-    Problem::new(StatusCode::FORBIDDEN, "missing_scope", detail)
 }
 
 fn wrong_method(allowed: &str) -> Response {

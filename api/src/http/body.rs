@@ -1,6 +1,6 @@
 //! A request's body, read up to the limit of one.
 
-use std::{future::poll_fn, pin::Pin};
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use axum::{
     body::{Body, Bytes, HttpBody as _},
@@ -14,11 +14,22 @@ use crate::intake::BODY_SIZE_MAX;
 /// still sends loses the answer that says why.
 const DRAINED_SIZE_MAX: usize = 32 * BODY_SIZE_MAX;
 
+/// How long a body may take. The largest then comes with 70 kB a second.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// The whole body.
 ///
 /// # Errors
-/// When it is too large, or ended early.
-pub(super) async fn whole(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
+/// When it is too large, too slow, or ended early.
+pub(super) async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    tokio::time::timeout(BODY_WAIT_MAX, read(headers, body)).await.unwrap_or_else(|_| {
+        let seconds = BODY_WAIT_MAX.as_secs();
+        let detail = format!("the body was not there within {seconds} s; send it again");
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail))
+    })
+}
+
+async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
     // Such a client waits to be asked for its body, and is not asked for one that is too large.
     if headers.contains_key(header::EXPECT) && declared(headers) > BODY_SIZE_MAX {
         return Err(too_large());

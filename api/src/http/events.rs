@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{App, Asked, Named, Problem, as_of_headers, body, observe};
+use super::{App, Asked, Named, Problem, as_of_headers, body, gate, observe};
 use crate::{
     config::EventFilter,
     filter,
@@ -55,13 +55,16 @@ pub(super) async fn record(
     body: Body,
 ) -> Result<Response, Problem> {
     let body = body::whole(&headers, body).await?;
-    let submitter = submitter(principal);
+    let sender = Sender { submitter: submitter(&principal), principal };
     let receipts = match form(&headers)? {
         Form::Json => {
-            let admitted = spawn_blocking(move || intake::admit(&body, &submitter));
+            let admitted = spawn_blocking(move || {
+                let events = intake::read(&body)?;
+                sender.admit(&events)
+            });
             submit(&app, admitted.await.expect("admission does not panic")?).await?
         }
-        Form::Lines => lines(&app, &body, &submitter).await?,
+        Form::Lines => lines(&app, &body, &sender).await?,
     };
     let new = receipts.iter().any(|receipt| !receipt.duplicate);
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
@@ -91,7 +94,22 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     }
 }
 
-fn submitter(principal: Principal) -> Submitter {
+/// Who sends, and as what the intake sees them.
+#[derive(Clone)]
+struct Sender {
+    principal: Principal,
+    submitter: Submitter,
+}
+
+impl Sender {
+    /// Takes events that the sender may record, all or none.
+    fn admit(&self, events: &[Value]) -> Result<Submission, Problem> {
+        gate::may_append(&self.principal, events)?;
+        Ok(intake::admit_all(events, &self.submitter)?)
+    }
+}
+
+fn submitter(principal: &Principal) -> Submitter {
     match principal {
         Principal::Loopback => {
             Submitter { authtype: "loopback", authid: "loopback".to_owned(), via: "http" }
@@ -99,7 +117,9 @@ fn submitter(principal: Principal) -> Submitter {
         Principal::OsAccount { via } => {
             Submitter { authtype: "os_account", authid: os_account(), via }
         }
-        Principal::Token { id, .. } => Submitter { authtype: "token", authid: id, via: "http" },
+        Principal::Token { id, .. } => {
+            Submitter { authtype: "token", authid: id.clone(), via: "http" }
+        }
     }
 }
 
@@ -115,7 +135,7 @@ async fn submit(app: &App, submission: Submission) -> Result<Vec<Receipt>, Probl
 }
 
 /// NDJSON: in batches, each all or none; a refused line stops it and names what is recorded.
-async fn lines(app: &App, body: &Bytes, submitter: &Submitter) -> Result<Vec<Receipt>, Problem> {
+async fn lines(app: &App, body: &Bytes, sender: &Sender) -> Result<Vec<Receipt>, Problem> {
     let mut receipts = Vec::new();
     let mut batch: Vec<Value> = Vec::new();
     let (mut size, mut before) = (0, 0);
@@ -123,20 +143,20 @@ async fn lines(app: &App, body: &Bytes, submitter: &Submitter) -> Result<Vec<Rec
     for line in lines {
         let room = line.len() + 512;
         if batch.len() == BATCH_LEN_MAX || (size + room > BATCH_SIZE_MAX && !batch.is_empty()) {
-            before += send(app, &mut batch, submitter, &mut receipts, before).await?;
+            before += send(app, &mut batch, sender, &mut receipts, before).await?;
             size = 0;
         }
         match canonical::parse(line) {
             Ok(event) => batch.push(event),
             Err(e) => {
                 let at = before + batch.len();
-                send(app, &mut batch, submitter, &mut receipts, before).await?;
+                send(app, &mut batch, sender, &mut receipts, before).await?;
                 return Err(Problem::invalid(format!("line {}: {e}", at + 1)).after(receipts));
             }
         }
         size += room;
     }
-    send(app, &mut batch, submitter, &mut receipts, before).await?;
+    send(app, &mut batch, sender, &mut receipts, before).await?;
     if receipts.is_empty() {
         return Err(Problem::invalid("the body holds no event"));
     }
@@ -147,7 +167,7 @@ async fn lines(app: &App, body: &Bytes, submitter: &Submitter) -> Result<Vec<Rec
 async fn send(
     app: &App,
     batch: &mut Vec<Value>,
-    submitter: &Submitter,
+    sender: &Sender,
     receipts: &mut Vec<Receipt>,
     before: usize,
 ) -> Result<usize, Problem> {
@@ -155,7 +175,7 @@ async fn send(
     if events.is_empty() {
         return Ok(0);
     }
-    let refused = match try_send(app, &events, submitter).await {
+    let refused = match try_send(app, &events, sender).await {
         Ok(recorded) => {
             receipts.extend(recorded);
             return Ok(events.len());
@@ -164,18 +184,14 @@ async fn send(
     };
     let good = refused.index().and_then(|index| events.get(..index)).unwrap_or_default();
     if !good.is_empty() {
-        receipts.extend(try_send(app, good, submitter).await?);
+        receipts.extend(try_send(app, good, sender).await?);
     }
     Err(refused.moved_by(before).after(std::mem::take(receipts)))
 }
 
-async fn try_send(
-    app: &App,
-    events: &[Value],
-    submitter: &Submitter,
-) -> Result<Vec<Receipt>, Problem> {
-    let (events, submitter) = (events.to_vec(), submitter.clone());
-    let admitted = spawn_blocking(move || intake::admit_all(&events, &submitter)).await;
+async fn try_send(app: &App, events: &[Value], sender: &Sender) -> Result<Vec<Receipt>, Problem> {
+    let (events, sender) = (events.to_vec(), sender.clone());
+    let admitted = spawn_blocking(move || sender.admit(&events)).await;
     submit(app, admitted.expect("admission does not panic")?).await
 }
 

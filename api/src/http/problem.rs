@@ -93,6 +93,13 @@ impl Problem {
         self.0.index
     }
 
+    /// The same problem, of one of several submitted events and a place in it.
+    pub(crate) fn of_event(mut self, index: usize, pointer: &str) -> Self {
+        self.0.index = Some(index);
+        self.0.pointer = Some(pointer.to_owned());
+        self
+    }
+
     /// The same problem, of the event at another place of what was sent.
     pub(crate) fn moved_by(mut self, places: usize) -> Self {
         self.0.index = self.0.index.map(|index| index + places);

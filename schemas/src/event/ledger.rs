@@ -95,7 +95,7 @@ event!(
     TokenCreated = "rollout.token.created.v1", false, Open {
         /// The id of the token.
         req token_id: String,
-        /// What it allows: `read`, `append`.
+        /// What it allows, such as `events:read`.
         list scopes: String,
         /// The `source`s that it may write as; empty for any.
         list sources: String,
