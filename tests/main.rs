@@ -20,6 +20,7 @@ mod limits;
 mod metrics;
 mod plans;
 mod privacy;
+mod query;
 mod record;
 mod story;
 mod stream;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod event;
+mod export;
 mod flags;
 mod plan;
 mod record;
@@ -13,8 +14,6 @@ mod token;
 mod verify;
 mod views;
 mod webhook;
-
-pub(crate) use event::shown;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod door;
+mod filter;
 pub mod token;
 mod webhook;
 
@@ -9,7 +10,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use self::webhook::{Webhook, WebhookFilter, WebhookRules, WebhookSettings};
+pub use self::{
+    filter::{EventExport, EventFilter, EventList, EventOrder, ExportFormat},
+    webhook::{Webhook, WebhookRules, WebhookSettings},
+};
 use crate::{logging::LogFormat, output::Format, stream::SUBSCRIBERS_MAX};
 
 /// Records every flag change, stage, decision, metric, bug and rollback of a rollout, for good, and
@@ -239,9 +243,11 @@ pub enum Event {
         file: PathBuf,
     },
     /// List events
-    List(EventFilter),
+    List(Box<EventList>),
+    /// Write events to a file that says itself whether it is complete
+    Export(Box<EventExport>),
     /// Print entries in the order of the log, each checked against the one before
-    Tail(Tail),
+    Tail(Box<Tail>),
     /// Show one event
     Get { seq: u64 },
     /// Erase an event's payload by law; its header stays and the chain still verifies
@@ -259,22 +265,8 @@ pub enum Event {
 /// Entries as they come.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Tail {
-    #[arg(long, value_name = "ID")]
-    pub rollout: Option<String>,
-    #[arg(long, value_name = "KEY")]
-    pub flag: Option<String>,
-    /// Account id
-    #[arg(long, value_name = "ID")]
-    pub actor: Option<String>,
-    /// Event type, or its beginning: rollout.stage.
-    #[arg(long = "type", value_name = "TYPE")]
-    pub type_name: Option<String>,
-    /// Happened at or after
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Happened before
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
+    #[command(flatten)]
+    pub filter: EventFilter,
     /// Only entries after this seq
     #[arg(long, value_name = "SEQ")]
     pub after: Option<u64>,
@@ -284,36 +276,6 @@ pub struct Tail {
     /// The server to follow, instead of the one that holds the directory: `http://HOST:PORT`
     #[arg(long, value_name = "URL", requires = "follow")]
     pub url: Option<String>,
-}
-
-/// Which events.
-#[derive(Clone, Debug, Default, Args)]
-pub struct EventFilter {
-    #[arg(long, value_name = "ID")]
-    pub rollout: Option<String>,
-    #[arg(long, value_name = "KEY")]
-    pub flag: Option<String>,
-    /// Account id
-    #[arg(long, value_name = "ID")]
-    pub actor: Option<String>,
-    /// Event type, or its beginning: rollout.stage.
-    #[arg(long = "type", value_name = "TYPE")]
-    pub type_name: Option<String>,
-    /// Happened at or after
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Happened before
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// Only entries after this seq
-    #[arg(long, value_name = "SEQ")]
-    pub after: Option<u64>,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "N")]
-    pub limit: usize,
-    /// Every entry, without limit
-    #[arg(long)]
-    pub all: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@
 mod audit;
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -32,15 +33,31 @@ use serde_json::Value;
 use crate::{
     answers::AsOf,
     clock,
-    commands::shown,
+    entries::{erased, shown_by},
     exit::{Code, fail},
-    history::History,
+    filter::Question,
+    history::{self, History},
     home::Home,
     kept::{Kept, Lines, Part, Text},
 };
 
 /// How long a question waits for the views before it is answered from where they are.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a reader waits for an entry that it asked for by `min_seq`.
+const MIN_SEQ_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Entries of an export that are in memory at once: few, since each may be half a mebibyte.
+const EXPORT_LEN: usize = 64;
+
+/// Some entries of an export.
+pub struct Exported {
+    pub entries: Vec<Entry>,
+    /// For each erased one the redaction that allows it.
+    pub allowed: BTreeMap<u64, u64>,
+    /// What the next ones come after.
+    pub next: Option<u64>,
+}
 
 /// What a running server answers from.
 pub struct Facts {
@@ -141,6 +158,14 @@ impl Facts {
         spawn_blocking(move || question(&facts)).await.context("a question panicked")?
     }
 
+    /// Waits until the views hold an entry, for those who know that it was recorded. Says whether
+    /// they do; an entry that nobody recorded is waited for as long.
+    pub async fn reaches(&self, seq: u64) -> bool {
+        let mut caught_up = self.caught_up.clone();
+        let reached = caught_up.wait_for(|next| *next > seq);
+        matches!(tokio::time::timeout(MIN_SEQ_WAIT_MAX, reached).await, Ok(Ok(_)))
+    }
+
     pub fn rollouts(&self) -> anyhow::Result<(Vec<RolloutRow>, AsOf)> {
         Ok(parts(self.views.rollouts()?))
     }
@@ -230,18 +255,53 @@ impl Facts {
     /// A page of entries, and whether there are more.
     pub fn events(
         &self,
-        filter: &Filter,
-        after: Option<u64>,
+        question: &Question,
         limit: usize,
     ) -> anyhow::Result<(Vec<Value>, bool, AsOf)> {
-        let at = self.views.events(&*self.log, filter, Order::Ascending, after, limit)?;
+        let Question { filter, order, after } = question;
+        let at = self.views.events(&*self.log, filter, *order, *after, limit)?;
         let (page, as_of) = parts(at);
-        let read = |event: &Recorded| -> anyhow::Result<Entry> {
-            self.log.read(Seq(event.seq), 1)?.pop().context("the log holds what the views read")
+        let allowed = self.redactions(&page.entries)?;
+        Ok((shown_by(&page.entries, &allowed), page.next.is_some(), as_of))
+    }
+
+    /// Some entries of an export up to its head, the redactions that allow erased ones among them,
+    /// and what the next ones come after; `None` at the end.
+    pub fn exported(&self, question: &Question, head: u64) -> anyhow::Result<Exported> {
+        let Question { filter, order, after } = question;
+        // From new to old an export begins at its head; the other way it ends there.
+        let after = match order {
+            Order::Ascending => *after,
+            Order::Descending => Some(after.unwrap_or(u64::MAX).min(head.saturating_add(1))),
         };
-        let entries = page.events.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-        let entries = shown(&History::of(self.log.clone()), &entries)?;
-        Ok((entries, page.next.is_some(), as_of))
+        let at = self.views.events(&*self.log, filter, *order, after, EXPORT_LEN)?;
+        let (mut page, _) = parts(at);
+        let len = page.entries.len();
+        page.entries.retain(|entry| entry.seq().0 <= head);
+        let next = page.next.filter(|_| page.entries.len() == len);
+        let allowed = self.redactions(&page.entries)?;
+        Ok(Exported { entries: page.entries, allowed, next })
+    }
+
+    /// For each erased entry among these the redaction that allows it, by the indexes.
+    fn redactions(&self, entries: &[Entry]) -> anyhow::Result<BTreeMap<u64, u64>> {
+        let erased = erased(entries);
+        let mut found = BTreeMap::new();
+        let filter = Filter { types: vec![history::REDACTED.to_owned()], ..Filter::default() };
+        // A redaction lies behind what it erased.
+        let mut after = erased.iter().map(|entry| entry.seq().0).min();
+        while let Some(from) = after {
+            let order = Order::Ascending;
+            let page = self.views.events(&*self.log, &filter, order, Some(from), EXPORT_LEN)?;
+            found.extend(history::allowed(&erased, &page.value.events));
+            after = page.value.next.filter(|_| found.len() < erased.len());
+        }
+        Ok(found)
+    }
+
+    /// The newest entry that the views have read.
+    pub fn as_of(&self) -> AsOf {
+        parts(self.views.counts()).1
     }
 
     /// What a rebuild would change, in words, and how many entries the views have read.
@@ -259,8 +319,9 @@ impl Facts {
     pub fn event(&self, seq: u64) -> anyhow::Result<(Value, AsOf)> {
         let history = History::of(self.log.clone());
         let (newest, hash) = history.as_of();
-        let entry = shown(&history, &[history.entry(seq)?])?.pop().unwrap_or_default();
-        Ok((entry, AsOf { seq: newest, hash }))
+        let entries = [history.entry(seq)?];
+        let shown = shown_by(&entries, &self.redactions(&entries)?).pop().unwrap_or_default();
+        Ok((shown, AsOf { seq: newest, hash }))
     }
 }
 

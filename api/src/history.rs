@@ -10,13 +10,15 @@ use std::{
 
 use ledger::{Entry, Hash, Head, Log, SegmentLog, Seq};
 use projector::{
+    index::Order,
     recorded::{Read, Recorded},
-    views::facets,
+    views::{Filter, about, facets, read_entry},
 };
 use schemas::{Envelope, Event, RolloutId};
 
 use crate::{
     exit::{Code, fail},
+    filter::Question,
     home::Home,
 };
 
@@ -35,12 +37,15 @@ pub struct History {
 const FLAG_TYPES: [&str; 3] =
     ["rollout.flag.changed.v1", "rollout.flag.drifted.v1", "rollout.flag.retired.v1"];
 
+/// What allows an entry to have no payload.
+pub const REDACTED: &str = "rollout.event.redacted.v1";
+
 /// Events about events.
 const AMENDMENT_TYPES: [&str; 4] = [
     "rollout.value.confirmed.v1",
     "rollout.event.corrected.v1",
     "rollout.event.withdrawn.v1",
-    "rollout.event.redacted.v1",
+    REDACTED,
 ];
 
 impl History {
@@ -79,6 +84,49 @@ impl History {
             next = Seq(last.0 + 1);
         }
         Ok(())
+    }
+
+    /// Calls `visit` for each entry behind `after` in this order, until it returns `false`.
+    pub fn each_in(
+        &self,
+        order: Order,
+        after: Option<u64>,
+        mut visit: impl FnMut(&Entry) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        if order == Order::Ascending {
+            return self.each(after.map_or(0, |after| after.saturating_add(1)), visit);
+        }
+        let mut end = after.unwrap_or(u64::MAX).min(self.head.next.0);
+        while end > 0 {
+            let start = end.saturating_sub(PAGE_LEN as u64);
+            let len = usize::try_from(end - start).unwrap_or(PAGE_LEN);
+            for entry in self.log.read(Seq(start), len)?.iter().rev() {
+                if !visit(entry)? {
+                    return Ok(());
+                }
+            }
+            end = start;
+        }
+        Ok(())
+    }
+
+    /// The entries that a question is about, until `visit` returns `false`.
+    pub fn each_of(
+        &self,
+        question: &Question,
+        mut visit: impl FnMut(&Entry) -> anyhow::Result<bool>,
+    ) -> anyhow::Result<()> {
+        let everything = question.filter == Filter::default();
+        self.each_in(question.order, question.after, |entry| {
+            if !everything {
+                let recorded = read_entry(entry);
+                let about = about(&*self.log, &recorded)?;
+                if !question.filter.admits(&recorded, &about) {
+                    return Ok(true);
+                }
+            }
+            visit(entry)
+        })
     }
 
     /// One entry.
@@ -170,18 +218,8 @@ impl History {
         if erased.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let mut found = BTreeMap::new();
-        for redaction in self.of_types(|name| name == "rollout.event.redacted.v1")? {
-            let Some(Event::EventRedacted(said)) = redaction.known() else { continue };
-            let target = erased.iter().find(|entry| {
-                let hash = entry.hash().to_string();
-                entry.seq().0 == said.target.seq && hash == said.target.hash.as_str()
-            });
-            if target.is_some_and(|target| target.seq().0 < redaction.seq) {
-                found.insert(said.target.seq, redaction.seq);
-            }
-        }
-        Ok(found)
+        let redactions = self.of_types(|name| name == REDACTED)?;
+        Ok(allowed(erased, &redactions))
     }
 
     /// Every entry that `keep` wants, by its type.
@@ -196,6 +234,22 @@ impl History {
         })?;
         Ok(events)
     }
+}
+
+/// For each erased entry that one of these redactions allows to be so, that redaction.
+pub fn allowed(erased: &[&Entry], redactions: &[Recorded]) -> BTreeMap<u64, u64> {
+    let mut found = BTreeMap::new();
+    for redaction in redactions {
+        let Some(Event::EventRedacted(said)) = redaction.known() else { continue };
+        let target = erased.iter().find(|entry| {
+            let hash = entry.hash().to_string();
+            entry.seq().0 == said.target.seq && hash == said.target.hash.as_str()
+        });
+        if target.is_some_and(|target| target.seq().0 < redaction.seq) {
+            found.insert(said.target.seq, redaction.seq);
+        }
+    }
+    found
 }
 
 /// Reads one entry.

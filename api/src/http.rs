@@ -6,11 +6,14 @@ mod body;
 mod checkpoints;
 mod contract;
 mod events;
+mod export;
 mod flags;
 pub(crate) mod gate;
 mod health;
 mod metrics;
+mod min_seq;
 mod observe;
+mod pages;
 pub(crate) mod perimeter;
 pub(crate) mod problem;
 mod rollouts;
@@ -66,9 +69,10 @@ pub struct App {
 /// Every path of the service. What is not here, with its `#[utoipa::path]`, is not answered.
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(events::record, events::list))
+        .routes(routes!(events::record, pages::list))
+        .routes(routes!(export::export))
         .routes(routes!(stream::follow))
-        .routes(routes!(events::show))
+        .routes(routes!(pages::show))
         .routes(routes!(rollouts::list))
         .routes(routes!(rollouts::show))
         .routes(routes!(rollouts::stages))
@@ -103,6 +107,7 @@ pub fn router(app: App, takes: Takes) -> Result<Router, Unguarded> {
     let access = Arc::new(Access::of(&contract::DOCUMENT)?);
     let (router, _) = routes().split_for_parts();
     let router = router
+        .layer(middleware::from_fn_with_state(app.clone(), min_seq::wait))
         .layer(middleware::from_fn_with_state((app.clone(), access), authorize::authorize))
         .layer(CatchPanicLayer::custom(panicked));
     Ok(perimeter::protect(router, app.gate.clone(), takes)

@@ -54,7 +54,50 @@ pub enum Index {
     Erased = 10,
     /// Without a value: events of types that this version does not know.
     Unread = 11,
+    /// The stage, of whichever rollout.
+    StageKey = 12,
+    /// How bad it is: `critical`, `high`, ...
+    Severity = 13,
+    /// A name of a ticket or link that an event names.
+    Link = 14,
+    /// A word that an event says.
+    Word = 15,
+    /// The hour in UTC that `time` falls on, as hours since 1970-01-01.
+    Hour = 16,
 }
+
+/// How long a list of a time is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    Day,
+    /// For the first and the last day of a question.
+    Hour,
+}
+
+impl Span {
+    fn index(self) -> Index {
+        match self {
+            Span::Day => Index::Day,
+            Span::Hour => Index::Hour,
+        }
+    }
+
+    /// The number of the span that a moment in Unix microseconds falls on.
+    pub fn of(self, time_us: i64) -> i32 {
+        let len = match self {
+            Span::Day => 24 * HOUR_US,
+            Span::Hour => HOUR_US,
+        };
+        i32::try_from(time_us.div_euclid(len)).unwrap_or(if time_us < 0 {
+            i32::MIN
+        } else {
+            i32::MAX
+        })
+    }
+}
+
+/// Microseconds in an hour.
+const HOUR_US: i64 = 3_600_000_000;
 
 /// The key of one list, in front of the seqs of its blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,9 +111,9 @@ impl List {
         List(key)
     }
 
-    /// The entries whose time falls on a day, counted from 1970-01-01 in UTC.
-    pub fn day(day: i32) -> List {
-        List::new(Index::Day, &day_value(day))
+    /// The entries whose time falls on a day or an hour, counted from 1970-01-01 in UTC.
+    pub fn span(span: Span, number: i32) -> List {
+        List::new(span.index(), &number_value(number))
     }
 
     /// The entries about one stage.
@@ -80,12 +123,35 @@ impl List {
         List::new(Index::Stage, &value)
     }
 
-    /// The first day, from `day` on, that any entry falls on.
-    pub(crate) fn first_day(store: &Store, day: i32) -> Result<Option<i32>, StoreError> {
-        let (from, all) = (List::day(day), [PREFIX, Index::Day as u8, 4]);
+    /// The first day or hour, from `number` on, that any entry falls on.
+    pub(crate) fn first_span(
+        store: &Store,
+        span: Span,
+        number: i32,
+    ) -> Result<Option<i32>, StoreError> {
+        let (from, all) = (List::span(span, number), [PREFIX, span.index() as u8, 4]);
         let found = store.ceiling::<block::Block>(&all, from.key())?;
         let value = found.and_then(|(key, _)| Some(*key.get(3..7)?.first_chunk()?));
         Ok(value.map(|bytes| (u32::from_be_bytes(bytes) ^ 0x8000_0000).cast_signed()))
+    }
+
+    /// The least value of an index after `before`, in the order of the keys: shorter ones first.
+    /// `None` behind the last that is no longer than [`VALUE_SIZE_MAX`].
+    pub(crate) fn value_after(
+        store: &Store,
+        index: Index,
+        before: Option<&[u8]>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let all = [PREFIX, index as u8];
+        // No block of the list begins at the greatest seq and goes on, so this is behind them all.
+        let from = before.map_or(all.to_vec(), |value| {
+            [&List::new(index, value).block_key(u64::MAX)[..], &[0]].concat()
+        });
+        let found = store.ceiling::<block::Block>(&all, &from)?;
+        Ok(found.and_then(|(key, _)| {
+            let len = usize::from(*key.get(2)?);
+            (len <= VALUE_SIZE_MAX).then(|| key.get(3..3 + len).map(<[u8]>::to_vec))?
+        }))
     }
 
     /// The bytes that the keys of its blocks begin with.
@@ -129,9 +195,9 @@ pub(crate) fn shown(key: &[u8], row: &[u8]) -> Result<String, CodecError> {
     Ok(seqs.map_or_else(|| "a block that does not add up".to_owned(), |seqs| format!("{seqs:?}")))
 }
 
-/// Days sort by their bytes: the sign bit is turned round.
-fn day_value(day: i32) -> [u8; 4] {
-    (day.cast_unsigned() ^ 0x8000_0000).to_be_bytes()
+/// Days and hours sort by their bytes: the sign bit is turned round.
+fn number_value(number: i32) -> [u8; 4] {
+    (number.cast_unsigned() ^ 0x8000_0000).to_be_bytes()
 }
 
 #[cfg(test)]

@@ -33,7 +33,6 @@ use crate::{
         rows::{COUNTS, Counts, DueRow, RolloutRow, due_key, flag_key, rollout_key},
     },
 };
-pub(crate) use part::day_of;
 
 /// Most entries that are folded into rows that are in use: a crash repeats no more than these. Few
 /// in tests, so that they need several.

@@ -9,8 +9,10 @@ pub(crate) mod events;
 pub mod facets;
 mod filter;
 pub(crate) mod folds;
+pub mod links;
 mod missing;
 pub mod rows;
+pub mod words;
 
 use std::{
     path::{Path, PathBuf},

@@ -1,4 +1,4 @@
-//! `event append|list|get|redact`.
+//! `event append|list|get|redact`; `event export` is beside it.
 
 use std::{
     fs::File,
@@ -7,22 +7,21 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ledger::{BATCH_LEN_MAX, BATCH_SIZE_MAX, Entry};
-use projector::views::{Filter, about, read_entry};
+use ledger::{BATCH_LEN_MAX, BATCH_SIZE_MAX};
 use schemas::canonical;
 use serde_json::{Value, json};
 
 use crate::{
-    config::{Event, EventFilter},
+    config::{Event, EventList},
     context::{Appender, Context},
     engine::OWN_SOURCE,
+    entries::shown,
     exit::{Code, Failure, fail},
     filter,
     history::History,
     home::random_hex,
     intake::{BODY_SIZE_MAX, Submitter, check_words, own_draft},
     json::{set, text},
-    moment,
     output::{self, Rows},
     record::person,
     remote::Receipt,
@@ -31,7 +30,8 @@ use crate::{
 pub(super) fn run(context: &Context, command: Event) -> anyhow::Result<()> {
     match command {
         Event::Append { file } => append(context, &file),
-        Event::List(filter) => list(context, &filter),
+        Event::List(asked) => list(context, &asked),
+        Event::Export(asked) => super::export::run(context, &asked),
         Event::Tail(tail) => super::tail::run(context, &tail),
         Event::Get { seq } => get(context, seq),
         Event::Redact { seq, reason, approver } => redact(context, seq, &reason, &approver),
@@ -202,57 +202,22 @@ pub(super) fn print_receipts(context: &Context, receipts: Vec<Receipt>) -> anyho
     Ok(rows.print(context.format, "nothing was recorded")?)
 }
 
-/// Entries as programs read them. An erased one names the redaction that allows it; one without is
-/// `missing`, which is tampering.
-pub(crate) fn shown(history: &History, entries: &[Entry]) -> anyhow::Result<Vec<Value>> {
-    let erased: Vec<&Entry> = entries.iter().filter(|e| e.payload().is_none()).collect();
-    let allowed = history.redactions(&erased)?;
-    Ok(entries.iter().map(|entry| shown_one(entry, allowed.get(&entry.seq().0))).collect())
-}
-
-fn shown_one(entry: &Entry, redacted_by: Option<&u64>) -> Value {
-    let event = entry.payload().map(serde_json::from_slice::<Value>);
-    let event = event.and_then(Result::ok);
-    let mut shown = json!({
-        "seq": entry.seq().0,
-        "hash": entry.hash().to_string(),
-        "recorded_at": moment::shown_us(entry.recorded_at_us()),
-        "event": event,
-    });
-    if entry.payload().is_none() {
-        match redacted_by {
-            Some(by) => {
-                set(&mut shown, "redacted", true);
-                set(&mut shown, "redacted_by", *by);
-            }
-            None => set(&mut shown, "missing", true),
-        }
-    }
-    shown
-}
-
-fn list(context: &Context, asked: &EventFilter) -> anyhow::Result<()> {
+fn list(context: &Context, asked: &EventList) -> anyhow::Result<()> {
     let history = context.history()?;
-    let wanted = filter::parse(asked)?;
-    let everything = wanted == Filter::default();
+    let mut question = filter::question(&asked.filter, &asked.order)?;
+    if let Some(cursor) = &asked.cursor {
+        question.after = Some(filter::cursor::read(&question, cursor)?);
+    }
     let limit = if asked.all { usize::MAX } else { asked.limit };
     let streamed = context.format == output::Format::Jsonl;
     let mut rows = Rows::new(&filter::COLUMNS);
-    let mut count = 0;
-    let mut more = false;
-    history.each(asked.after.map_or(0, |after| after + 1), |entry| {
-        if !everything {
-            let recorded = read_entry(entry);
-            let about = about(&*history.log, &recorded)?;
-            if !wanted.admits(&recorded, &about) {
-                return Ok(true);
-            }
-        }
+    let (mut count, mut last, mut more) = (0, 0, false);
+    history.each_of(&question, |entry| {
         if count == limit {
             more = true;
             return Ok(false);
         }
-        count += 1;
+        (count, last) = (count + 1, entry.seq().0);
         for value in shown(&history, std::slice::from_ref(entry))? {
             if streamed {
                 output::print(&value.to_string())?;
@@ -268,7 +233,10 @@ fn list(context: &Context, asked: &EventFilter) -> anyhow::Result<()> {
     let (seq, hash) = history.as_of();
     output::computed_at(seq, &hash)?;
     if more {
-        output::say(&format!("more than {limit} events fit; --all shows every one"))?;
+        let cursor = filter::cursor::write(&question, last);
+        output::say(&format!(
+            "more than {limit} events fit; --cursor {cursor} goes on, --all shows every one"
+        ))?;
     }
     Ok(())
 }

@@ -16,10 +16,10 @@ use projector::views::{about, read_entry};
 use schemas::canonical;
 use serde_json::{Value, json};
 
-use super::shown;
 use crate::{
-    config::{EventFilter, Tail},
+    config::Tail,
     context::Context,
+    entries::shown,
     exit::{Code, fail},
     filter,
     json::set,
@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, tail: &Tail) -> anyhow::Result<()> {
 /// What is there, out of the log.
 fn recorded(context: &Context, tail: &Tail) -> anyhow::Result<()> {
     let history = context.history()?;
-    let wanted = filter::parse(&filter_of(tail))?;
+    let wanted = filter::parse(&tail.filter)?;
     let first = tail.after.map_or(0, |after| after.saturating_add(1));
     let mut place = match first.checked_sub(1) {
         Some(before) => Some((before, history.hash_of(before)?)),
@@ -112,24 +112,15 @@ fn connect(
         .proxy(None)
         .build();
     let agent: ureq::Agent = config.into();
-    let after = after.map(|after| after.to_string());
-    let asked = [
-        ("rollout", &tail.rollout),
-        ("flag", &tail.flag),
-        ("actor", &tail.actor),
-        ("type", &tail.type_name),
-        ("since", &tail.since),
-        ("until", &tail.until),
-        ("after", &after),
-        // The chain is checked, whatever is wanted of it.
-        ("headers", &Some("all".to_owned())),
-    ];
     let mut request = agent.get(format!("{url}/api/v1/events/stream"));
-    for (name, value) in asked {
-        if let Some(value) = value {
-            request = request.query(name, value);
-        }
+    for (name, value) in filter::pairs(&tail.filter) {
+        request = request.query(name, value);
     }
+    if let Some(after) = after {
+        request = request.query("after", after.to_string());
+    }
+    // The chain is checked, whatever is wanted of it.
+    request = request.query("headers", "all");
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
@@ -244,17 +235,4 @@ fn print(context: &Context, entry: &Entry, value: &Value) -> anyhow::Result<()> 
         Format::Table => output::print(&output::printable(&filter::cells(entry).join("  "))),
         _ => output::print(&value.to_string()),
     }?)
-}
-
-fn filter_of(tail: &Tail) -> EventFilter {
-    let tail = tail.clone();
-    EventFilter {
-        rollout: tail.rollout,
-        flag: tail.flag,
-        actor: tail.actor,
-        type_name: tail.type_name,
-        since: tail.since,
-        until: tail.until,
-        ..EventFilter::default()
-    }
 }

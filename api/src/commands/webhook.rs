@@ -15,7 +15,7 @@ use crate::{
     remote::Remote,
     webhooks::{
         self, Change, Wish,
-        endpoint::Endpoint,
+        endpoint::{self, Endpoint},
         has_room, no_such,
         record::Delivery,
         store::{Lock, Store},
@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, command: Webhook) -> anyhow::Result<()> {
     };
     match command {
         Webhook::Add { url, filter, from, thin, rules } => {
-            let wish = Wish { url, filter: filter.conditions(), from, thin };
+            let wish = Wish { url, filter: endpoint::conditions(&filter), from, thin };
             print_secret(context, &desk.add(wish, &rules)?)
         }
         Webhook::List => print_all(context, desk.list()?),

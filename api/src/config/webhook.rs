@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand};
 
+use super::EventFilter;
 use crate::webhooks::{
     Settings,
     address::Rules,
-    endpoint::Conditions,
     schedule::{self, Schedule, duration},
 };
 
@@ -60,7 +60,7 @@ pub enum Webhook {
         /// Where to send them, such as `https://HOST/PATH`
         url: String,
         #[command(flatten)]
-        filter: WebhookFilter,
+        filter: Box<EventFilter>,
         /// Begin with this entry; 0 for the whole history
         #[arg(long, value_name = "SEQ")]
         from: Option<u64>,
@@ -102,45 +102,6 @@ pub enum Webhook {
     },
     /// Send nothing any more and forget the webhook
     Remove { id: String },
-}
-
-/// Which events a webhook wants.
-#[derive(Clone, Debug, Default, Args)]
-pub struct WebhookFilter {
-    /// About this rollout
-    #[arg(long, value_name = "ID")]
-    pub rollout: Option<String>,
-    /// About this flag
-    #[arg(long, value_name = "KEY")]
-    pub flag: Option<String>,
-    /// By this account id
-    #[arg(long, value_name = "ID")]
-    pub actor: Option<String>,
-    /// Event type, or its beginning: rollout.stage.
-    #[arg(long = "type", value_name = "TYPE")]
-    pub type_name: Option<String>,
-    /// Happened at or after
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Happened before
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-}
-
-impl WebhookFilter {
-    /// By the names that `GET /api/v1/events` knows them by.
-    pub fn conditions(&self) -> Conditions {
-        let all = [
-            ("rollout", &self.rollout),
-            ("flag", &self.flag),
-            ("actor", &self.actor),
-            ("type", &self.type_name),
-            ("since", &self.since),
-            ("until", &self.until),
-        ];
-        let given = all.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        given.map(|(name, value)| (name.to_owned(), value.clone())).collect()
-    }
 }
 
 fn overlap(text: &str) -> Result<std::time::Duration, &'static str> {

@@ -30,6 +30,7 @@ fn complete(mut document: OpenApi) -> OpenApi {
          names the entry that it was computed at."
             .to_owned(),
     );
+    super::min_seq::describe(&mut document);
     let components = document.components.get_or_insert_with(Components::new);
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)

@@ -1,4 +1,4 @@
-//! `/api/v1/events`: record and list.
+//! `POST /api/v1/events`: record.
 
 use axum::{
     Extension, Json,
@@ -7,29 +7,19 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ledger::{BATCH_LEN_MAX, BATCH_SIZE_MAX, Outcome, Submission};
 use schemas::canonical;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use tokio::task::spawn_blocking;
 
-use super::{App, Asked, Named, Problem, as_of_headers, body, gate, observe};
+use super::{App, Problem, body, gate, observe};
 use crate::{
-    config::EventFilter,
-    filter,
     home::os_account,
     intake::{self, Submitter},
-    json::set,
     principal::Principal,
     remote::Receipt,
 };
-
-/// Events on a page unless the reader asks for fewer or more.
-pub(super) const PAGE_LEN: usize = 50;
-
-/// The most events on a page.
-pub(crate) const PAGE_LEN_MAX: usize = 500;
 
 /// What was recorded.
 #[derive(Debug, Serialize)]
@@ -193,98 +183,4 @@ async fn try_send(app: &App, events: &[Value], sender: &Sender) -> Result<Vec<Re
     let (events, sender) = (events.to_vec(), sender.clone());
     let admitted = spawn_blocking(move || sender.admit(&events)).await;
     submit(app, admitted.expect("admission does not panic")?).await
-}
-
-/// `?rollout=&flag=&actor=&type=&since=&until=&after=&limit=&cursor=`.
-#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Wanted {
-    rollout: Option<String>,
-    flag: Option<String>,
-    actor: Option<String>,
-    #[serde(rename = "type")]
-    type_name: Option<String>,
-    since: Option<String>,
-    until: Option<String>,
-    after: Option<u64>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
-/// A page of entries.
-#[utoipa::path(
-    get,
-    path = "/api/v1/events",
-    tag = "events",
-    params(Wanted),
-    responses((status = 200, description = "A page")),
-    security(("token" = ["events:read"]))
-)]
-pub(super) async fn list(
-    State(app): State<App>,
-    Asked(wanted): Asked<Wanted>,
-) -> Result<Response, Problem> {
-    let limit = wanted.limit.unwrap_or(PAGE_LEN);
-    if !(1..=PAGE_LEN_MAX).contains(&limit) {
-        return Err(Problem::invalid(format!("limit is 1 to {PAGE_LEN_MAX}")));
-    }
-    let filter = EventFilter {
-        rollout: wanted.rollout,
-        flag: wanted.flag,
-        actor: wanted.actor,
-        type_name: wanted.type_name,
-        since: wanted.since,
-        until: wanted.until,
-        ..EventFilter::default()
-    };
-    let bound = format!("{filter:?}");
-    let after = match &wanted.cursor {
-        Some(cursor) => Some(read_cursor(cursor, &bound)?),
-        None => wanted.after,
-    };
-    let filter = filter::parse(&filter)?;
-    let asked = app.facts.ask(move |facts| facts.events(&filter, after, limit)).await?;
-    let (entries, more, as_of) = asked;
-    let last = entries.last().filter(|_| more).and_then(|last| last.get("seq")?.as_u64());
-    let next = last.map(|last| cursor(last, &bound));
-    let page = json!({ "next_cursor": next, "has_more": more });
-    let headers = as_of_headers(&as_of);
-    Ok((headers, Json(json!({ "data": entries, "page": page, "as_of": as_of }))).into_response())
-}
-
-/// The place after which the next page begins, bound to the filter that it belongs to.
-fn cursor(after: u64, bound: &str) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{after}:{:08x}", checksum(bound)))
-}
-
-fn read_cursor(cursor: &str, bound: &str) -> Result<u64, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let after = text.as_deref().and_then(|text| {
-        let (after, sum) = text.split_once(':')?;
-        (u32::from_str_radix(sum, 16).ok()? == checksum(bound)).then(|| after.parse().ok())?
-    });
-    after.ok_or_else(|| Problem::invalid("this cursor belongs to another query; begin without one"))
-}
-
-/// Ties a cursor to its filter. Not a secret: a wrong cursor only gives a wrong page.
-pub(super) fn checksum(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |sum, b| (sum ^ u32::from(b)).wrapping_mul(0x0100_0193))
-}
-
-/// One entry.
-#[utoipa::path(
-    get,
-    path = "/api/v1/events/{seq}",
-    tag = "events",
-    params(("seq" = u64, Path, description = "Its place in the log, from 0")),
-    responses((status = 200, description = "The entry")),
-    security(("token" = ["events:read"]))
-)]
-pub(super) async fn show(State(app): State<App>, Named(seq): Named) -> Result<Response, Problem> {
-    let seq = seq.parse::<u64>().map_err(|_| Problem::invalid("a seq is a whole number"))?;
-    let (mut body, as_of) = app.facts.ask(move |facts| facts.event(seq)).await?;
-    set(&mut body, "as_of", json!(as_of));
-    Ok((as_of_headers(&as_of), Json(body)).into_response())
 }

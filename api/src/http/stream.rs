@@ -10,9 +10,8 @@ use axum::{
 };
 use futures_util::stream;
 use projector::views::Filter;
-use serde::Deserialize;
 
-use super::{App, Asked, Problem, as_of_headers};
+use super::{App, Asked, Problem, as_of_headers, pages::Pairs};
 use crate::{
     answers::AsOf,
     config::EventFilter,
@@ -26,18 +25,10 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Keeps proxies that know it from gathering messages before they pass them on.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// `?rollout=&flag=&actor=&type=&since=&until=&after=&headers=`.
-#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
+/// `?after=&headers=&names=`, beside what they are about.
+#[derive(Debug, Default, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Question {
-    rollout: Option<String>,
-    flag: Option<String>,
-    actor: Option<String>,
-    #[serde(rename = "type")]
-    type_name: Option<String>,
-    since: Option<String>,
-    until: Option<String>,
     /// Entries after this seq; `head` for news only.
     after: Option<String>,
     /// `all`: entries that do not fit come as their bare headers, so that the chain can be checked.
@@ -53,6 +44,7 @@ pub(super) struct Question {
     path = "/api/v1/events/stream",
     tag = "events",
     params(
+        EventFilter,
         Question,
         ("Last-Event-ID" = Option<String>, Header, description = "The seq of the last message; counts before `after`")
     ),
@@ -66,21 +58,24 @@ pub(super) struct Question {
 pub(super) async fn follow(
     State(app): State<App>,
     headers: HeaderMap,
-    Asked(asked): Asked<Question>,
+    Asked(pairs): Asked<Pairs>,
 ) -> Result<Response, Problem> {
+    let mut asked = Question::default();
+    let given = filter::of_query(&pairs, |name, value| {
+        let one = match name {
+            "after" => &mut asked.after,
+            "headers" => &mut asked.headers,
+            "names" => &mut asked.names,
+            _ => return Ok(false),
+        };
+        *one = Some(value.to_owned());
+        Ok(true)
+    })?;
     let bare = switch("headers", "all", asked.headers.as_deref())?;
     let unnamed = switch("names", "none", asked.names.as_deref())?;
     let head = app.stream.head();
     let next = place(&headers, asked.after.as_deref(), head.next.0)?;
-    let filter = filter::parse(&EventFilter {
-        rollout: asked.rollout,
-        flag: asked.flag,
-        actor: asked.actor,
-        type_name: asked.type_name,
-        since: asked.since,
-        until: asked.until,
-        ..EventFilter::default()
-    })?;
+    let filter = filter::parse(&given)?;
     let filter = (filter != Filter::default()).then(|| Box::new(filter));
     let as_of = AsOf { seq: head.next.0.checked_sub(1), hash: head.hash.to_string() };
     if next > head.next.0 {

@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    App, Asked, Named, Problem, as_of_headers,
-    events::{PAGE_LEN, PAGE_LEN_MAX},
-    moment_of,
+    App, Asked, Named, Problem, as_of_headers, moment_of,
+    pages::{PAGE_LEN, PAGE_LEN_MAX},
 };
 use crate::{
     answers::{self, AsOf, CheckpointLine, View},
     clock,
+    filter::cursor::checksum,
     kept::Part,
 };
 
@@ -142,7 +142,7 @@ fn page(rows: &[Row], after: Option<(i64, u64)>, limit: usize, bound: &str) -> S
 
 /// The place after which the next page begins, bound to the question that it belongs to.
 fn cursor((us, seq): (i64, u64), bound: &str) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{us}:{seq}:{:08x}", super::events::checksum(bound)))
+    URL_SAFE_NO_PAD.encode(format!("{us}:{seq}:{:016x}", checksum(bound)))
 }
 
 fn read_cursor(cursor: &str, bound: &str) -> Result<(i64, u64), Problem> {
@@ -150,8 +150,8 @@ fn read_cursor(cursor: &str, bound: &str) -> Result<(i64, u64), Problem> {
     let place = text.as_deref().and_then(|text| {
         let mut parts = text.split(':');
         let place = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let sum = u32::from_str_radix(parts.next()?, 16).ok()?;
-        (sum == super::events::checksum(bound) && parts.next().is_none()).then_some(place)
+        let sum = u64::from_str_radix(parts.next()?, 16).ok()?;
+        (sum == checksum(bound) && parts.next().is_none()).then_some(place)
     });
     place.ok_or_else(|| Problem::invalid("this cursor belongs to another query; begin without one"))
 }

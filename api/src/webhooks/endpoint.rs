@@ -195,23 +195,13 @@ impl Endpoint {
 /// # Errors
 /// When a condition is unknown or its value cannot be one.
 pub fn filter_of(conditions: &Conditions) -> anyhow::Result<Filter> {
-    let mut given = EventFilter::default();
-    for (name, value) in conditions {
-        let place = match name.as_str() {
-            "rollout" => &mut given.rollout,
-            "flag" => &mut given.flag,
-            "actor" => &mut given.actor,
-            "type" => &mut given.type_name,
-            "since" => &mut given.since,
-            "until" => &mut given.until,
-            _ => {
-                let known = "rollout, flag, actor, type, since and until";
-                return Err(fail(Code::Usage, format!("a filter has the conditions {known}")));
-            }
-        };
-        *place = Some(value.clone());
-    }
-    filter::parse(&given)
+    let pairs: Vec<(String, String)> = conditions.clone().into_iter().collect();
+    filter::parse(&filter::of_query(&pairs, |_, _| Ok(false))?)
+}
+
+/// The conditions that were given on the command line.
+pub fn conditions(given: &EventFilter) -> Conditions {
+    filter::pairs(given).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Microseconds, as many as fit.

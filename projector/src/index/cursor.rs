@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     cmp::Reverse,
     collections::{BinaryHeap, binary_heap::PeekMut},
+    ops::Range,
 };
 
 use super::{List, block::Block, writer::first_of};
@@ -34,6 +35,8 @@ pub struct Reads {
     pub blocks: u64,
     /// Seqs in those blocks.
     pub seqs: u64,
+    /// Entries that were read from the log, those included whose header alone was wanted.
+    pub entries: u64,
 }
 
 /// The seqs that stand in at least one list of every condition, in order. Nothing after an error.
@@ -41,6 +44,8 @@ pub struct Reads {
 pub struct Matches<'a> {
     lists: Lists<'a>,
     conditions: Vec<AnyOf>,
+    /// Where a match must lie: ascending and apart. Anywhere if `None`.
+    within: Option<Vec<Range<u64>>>,
     /// The least rank that may still match; `None` at the end.
     next: Option<u64>,
 }
@@ -57,19 +62,23 @@ impl<'a> Matches<'a> {
     /// The entries after `after` that meet all the conditions. A condition is the lists of which at
     /// least one must hold the entry; without lists it matches nothing.
     ///
-    /// # Panics
-    ///
-    /// Without conditions: that is a question to the log, not to the indexes.
     pub fn new(
         store: &'a Store,
         conditions: Vec<Vec<List>>,
         order: Order,
         after: Option<u64>,
     ) -> Matches<'a> {
-        assert!(!conditions.is_empty(), "a question to the indexes has a condition");
         let next = after.map_or(Some(0), |seq| order.rank(seq).checked_add(1));
         let conditions = conditions.into_iter().map(AnyOf::new).collect();
-        Matches { lists: Lists { store, order, reads: Cell::default() }, conditions, next }
+        let lists = Lists { store, order, reads: Cell::default() };
+        Matches { lists, conditions, within: None, next }
+    }
+
+    /// Only entries in these ranges, which are ascending and apart. A question to the indexes has a
+    /// condition or a range: without either it never ends.
+    #[must_use]
+    pub fn within(self, ranges: Vec<Range<u64>>) -> Matches<'a> {
+        Matches { within: Some(ranges), ..self }
     }
 
     /// What it has cost so far.
@@ -82,6 +91,12 @@ impl<'a> Matches<'a> {
     fn shared(&mut self, mut rank: u64) -> Result<Option<u64>, StoreError> {
         loop {
             let from = rank;
+            if let Some(ranges) = &self.within {
+                match nearest_within(ranges, self.lists.order, rank) {
+                    Some(found) => rank = found,
+                    None => return Ok(None),
+                }
+            }
             for condition in &mut self.conditions {
                 match condition.seek(&self.lists, rank)? {
                     Some(found) => rank = found,
@@ -172,9 +187,27 @@ impl Cursor {
         let Some((key, block)) = found else { return Ok(None) };
         let seqs = first_of(&key).and_then(|first| block.seqs(first));
         let seqs = seqs.ok_or(StoreError::Damaged("a block of seqs does not add up".to_owned()))?;
-        let Reads { blocks, seqs: before } = lists.reads.get();
-        lists.reads.set(Reads { blocks: blocks + 1, seqs: before + seqs.len() as u64 });
+        let mut reads = lists.reads.get();
+        reads.blocks += 1;
+        reads.seqs += seqs.len() as u64;
+        lists.reads.set(reads);
         Ok(Some(seqs))
+    }
+}
+
+/// The least rank from `rank` on that lies in one of the ranges.
+fn nearest_within(ranges: &[Range<u64>], order: Order, rank: u64) -> Option<u64> {
+    let seq = order.rank(rank);
+    match order {
+        Order::Ascending => {
+            let range = ranges.get(ranges.partition_point(|range| range.end <= seq))?;
+            Some(rank.max(range.start))
+        }
+        Order::Descending => {
+            let before = ranges.get(..ranges.partition_point(|range| range.start <= seq))?;
+            let last = before.last()?.end.checked_sub(1)?;
+            Some(order.rank(seq.min(last)))
+        }
     }
 }
 

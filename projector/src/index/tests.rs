@@ -93,8 +93,10 @@ fn no_value_is_the_beginning_of_another() {
 
 #[test]
 fn days_sort_as_they_follow_each_other() {
-    let days = [i32::MIN, -1, 0, 1, 20_000, i32::MAX].map(List::day);
-    assert!(days.is_sorted());
+    let numbers = [i32::MIN, -1, 0, 1, 20_000, i32::MAX];
+    for span in [Span::Day, Span::Hour] {
+        assert!(numbers.map(|number| List::span(span, number)).is_sorted());
+    }
 }
 
 proptest! {

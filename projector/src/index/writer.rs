@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Index, List, block::BLOCK_LEN_MAX, block::Block, day_value, write_key, write_stage};
+use super::{
+    Index, List, Span, block::BLOCK_LEN_MAX, block::Block, number_value, write_key, write_stage,
+};
 use crate::store::{Rows, Store, StoreError};
 
 /// How many last blocks are remembered between batches. Beyond that all are read again.
@@ -26,9 +28,11 @@ impl Gathered {
         self.push(seq);
     }
 
-    /// Adds an entry to the list of the day that it falls on, counted from 1970-01-01 in UTC.
-    pub fn post_day(&mut self, day: i32, seq: u64) {
-        self.post(Index::Day, &day_value(day), seq);
+    /// Adds an entry to the lists of the day and the hour that it falls on, in UTC.
+    pub fn post_time(&mut self, time_us: i64, seq: u64) {
+        for span in [Span::Day, Span::Hour] {
+            self.post(span.index(), &number_value(span.of(time_us)), seq);
+        }
     }
 
     /// Adds an entry to the list of a stage.

@@ -7,11 +7,8 @@ use ledger::{Log, LogError, Seq};
 use crate::{
     index::{Gathered, Index},
     recorded::{Read, Recorded},
-    views::{facets, read_entry},
+    views::{facets, links, read_entry, words},
 };
-
-/// Microseconds in a day.
-const DAY_US: i64 = 86_400_000_000;
 
 /// Fewer entries than this are not worth a thread.
 const PART_LEN_MIN: usize = 256;
@@ -105,7 +102,7 @@ impl Part {
         };
         lists.post(Index::Source, recorded.source.as_bytes(), seq);
         match recorded.time {
-            Some(time) => lists.post_day(day_of(time), seq),
+            Some(time) => lists.post_time(time, seq),
             None => lists.post(Index::Undated, &[], seq),
         }
         if let Some(rollout) = &recorded.subject {
@@ -119,13 +116,16 @@ impl Part {
         for actor in facets::actors(event) {
             lists.post(Index::Actor, actor.as_bytes(), seq);
         }
-        if let (Some(rollout), Some(stage)) = (&recorded.subject, facets::stage(event)) {
-            lists.post_stage(rollout.as_str(), stage.as_str(), seq);
+        if let Some(stage) = facets::stage(event) {
+            lists.post(Index::StageKey, stage.as_str().as_bytes(), seq);
+            if let Some(rollout) = &recorded.subject {
+                lists.post_stage(rollout.as_str(), stage.as_str(), seq);
+            }
         }
+        if let Some(severity) = facets::severity(event) {
+            lists.post(Index::Severity, severity.as_str().as_bytes(), seq);
+        }
+        links::each_name(event, |name| lists.post(Index::Link, name.as_bytes(), seq));
+        words::each_word(event, |word| lists.post(Index::Word, word.as_bytes(), seq));
     }
-}
-
-/// The day in UTC that a moment in Unix microseconds falls on.
-pub(crate) fn day_of(time_us: i64) -> i32 {
-    i32::try_from(time_us.div_euclid(DAY_US)).unwrap_or(i32::MAX)
 }

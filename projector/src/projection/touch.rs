@@ -168,4 +168,10 @@ fn inherit(about: &About, seq: u64, gathered: &mut Gathered) {
     for flag in &about.flags {
         gathered.insert(&List::new(Index::Flag, flag.as_str().as_bytes()), seq);
     }
+    for stage in &about.stages {
+        gathered.insert(&List::new(Index::StageKey, stage.as_str().as_bytes()), seq);
+        for rollout in &about.rollouts {
+            gathered.insert(&List::stage(rollout.as_str(), stage.as_str()), seq);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use ledger::{Log, LogError, Seq};
-use schemas::{Event, FlagKey, RolloutId};
+use schemas::{Event, FlagKey, RolloutId, StageKey};
 
 use super::facets;
 use crate::recorded::Recorded;
@@ -16,6 +16,8 @@ const TARGETS_LEN_MAX: usize = 16;
 pub struct About {
     pub rollouts: BTreeSet<RolloutId>,
     pub flags: BTreeSet<FlagKey>,
+    /// Of a correction, also the stage that it names instead.
+    pub stages: BTreeSet<StageKey>,
     /// The flag that belongs to the rollouts from now on. A correction may name another one than
     /// the registration did.
     pub registers: Option<FlagKey>,
@@ -80,6 +82,8 @@ impl About {
         self.rollouts.extend(recorded.subject.clone());
         let Some(event) = recorded.known() else { return };
         self.flags.extend(facets::flag(event).cloned());
+        self.stages.extend(facets::stage(event).cloned());
+        self.stages.extend(replaced(event, "stage").and_then(|key| key.parse().ok()));
         self.of_service |= facets::is_of_service(event);
         if let Event::FlagRegistered(e) = event
             && self.registers.is_none()
@@ -91,8 +95,13 @@ impl About {
 
 /// The `key` that a correction puts in the place of its target's.
 fn replaced_key(recorded: &Recorded) -> Option<FlagKey> {
-    let Some(Event::EventCorrected(e)) = recorded.known() else { return None };
-    e.replacement.0.get("key")?.as_str()?.parse().ok()
+    replaced(recorded.known()?, "key")?.parse().ok()
+}
+
+/// A word that a correction puts in the place of its target's.
+fn replaced<'a>(event: &'a Event, member: &str) -> Option<&'a str> {
+    let Event::EventCorrected(e) = event else { return None };
+    e.replacement.0.get(member)?.as_str()
 }
 
 fn hex(bytes: &[u8; 32]) -> String {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use ledger::{Log, Seq};
+use ledger::{Entry, Log, Seq};
 use schemas::{Event, FlagKey, RolloutId};
 
 use super::{
@@ -117,7 +117,12 @@ impl<'a> Source<'a> {
         if let Some(known) = seqs.iter().map(known).collect() {
             return Ok(known);
         }
-        let mut events = Vec::with_capacity(seqs.len());
+        Ok(self.entries(seqs)?.iter().map(read_entry).collect())
+    }
+
+    /// The same as the log holds them.
+    pub(crate) fn entries(&self, seqs: &[u64]) -> Result<Vec<Entry>, ViewsError> {
+        let mut found = Vec::with_capacity(seqs.len());
         let mut rest = seqs;
         while let [first, ..] = rest {
             let near = |pair: &[u64]| match pair {
@@ -129,10 +134,9 @@ impl<'a> Source<'a> {
             let last = run.last().unwrap_or(first);
             let limit = usize::try_from(last - first + 1).unwrap_or(usize::MAX);
             let entries = self.log.read(Seq(*first), limit)?;
-            let wanted = entries.iter().filter(|e| run.binary_search(&e.seq().0).is_ok());
-            events.extend(wanted.map(read_entry));
+            found.extend(entries.into_iter().filter(|e| run.binary_search(&e.seq().0).is_ok()));
             rest = behind;
         }
-        Ok(events)
+        Ok(found)
     }
 }

@@ -2,6 +2,7 @@
 
 use schemas::{
     Event, FlagKey, StageKey,
+    event::measurement::Severity,
     values::{Actor, Party, Target},
 };
 
@@ -50,6 +51,22 @@ pub fn stage(event: &Event) -> Option<&StageKey> {
         Event::BugFound(e) => e.stage.as_ref(),
         Event::RollbackStarted(e) => e.stage.as_ref(),
         Event::RolloutResumed(e) => e.stage.as_ref(),
+        _ => None,
+    }
+}
+
+/// How bad it is, as the event says; of a correction, as it says instead.
+pub fn severity(event: &Event) -> Option<Severity> {
+    match event {
+        Event::AlertRaised(e) => e.severity,
+        Event::AlertCleared(e) => e.severity,
+        Event::BugFound(e) => e.severity,
+        Event::RollbackPlanned(e) => e.severity,
+        Event::RollbackStarted(e) => e.severity,
+        Event::EventCorrected(e) => {
+            let word = e.replacement.0.get("severity")?.as_str()?;
+            Severity::ALL.iter().copied().find(|severity| severity.as_str() == word)
+        }
         _ => None,
     }
 }

@@ -1,13 +1,14 @@
-//! Which events an audit question is about, and a page of them.
+//! Which events an audit question is about: one meaning for pages, exports, streams and webhooks.
 
-use std::ops::RangeInclusive;
+mod page;
 
-use schemas::{FlagKey, RolloutId, StageKey, values::Basis};
+pub use page::Page;
 
-use super::{ViewsError, about::About, about::Events, events::Source, facets};
+use schemas::{FlagKey, RolloutId, StageKey, event, event::measurement::Severity, values::Basis};
+
+use super::{about::About, about::Events, facets, links, words};
 use crate::{
-    index::{Index, List, Matches, Order, Reads},
-    projection::day_of,
+    index::VALUE_SIZE_MAX,
     recorded::{Read, Recorded},
 };
 
@@ -18,182 +19,93 @@ pub struct Filter {
     pub rollout: Option<RolloutId>,
     /// About this flag, also through the event that it targets.
     pub flag: Option<FlagKey>,
+    /// About this stage, also through the event that it targets.
+    pub stage: Option<StageKey>,
     /// Acted, decided, signed off, approved or confirmed by this account id, as the sender claims.
     pub actor: Option<String>,
-    /// Of one of these CloudEvents types; of any if empty.
+    /// Of one of these CloudEvents types, or of one that begins with `NAME.`; of any if empty.
     pub types: Vec<String>,
     pub source: Option<String>,
-    /// About this stage; only together with a rollout.
-    pub stage: Option<StageKey>,
-    pub basis: Option<Basis>,
+    /// Known in one of these ways; in any if empty.
+    pub bases: Vec<Basis>,
+    /// As bad as one of these; also without a severity if empty.
+    pub severities: Vec<Severity>,
+    /// Names this ticket or link, given as [`links::folded`] writes it.
+    pub link: Option<String>,
+    /// Says all these words, given as [`words::words_of`] writes them.
+    pub words: Vec<String>,
     /// Happened then or later, Unix microseconds. Events of unknown time do not fit.
     pub from_us: Option<i64>,
     /// Happened before then, Unix microseconds.
     pub before_us: Option<i64>,
+    /// Recorded then or later, Unix microseconds.
+    pub recorded_from_us: Option<i64>,
+    /// Recorded before then, Unix microseconds.
+    pub recorded_before_us: Option<i64>,
 }
-
-/// Some of the events that fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    pub events: Vec<Recorded>,
-    /// Where the next page goes on: pass it as `after`. `None` at the end.
-    pub next: Option<u64>,
-    /// What the answer has cost in the indexes.
-    pub reads: Reads,
-}
-
-/// Entries that are read from the log in one go.
-const READ_LEN: usize = 64;
 
 impl Filter {
     /// Whether an event fits. `about` is what it is about, its target's subject and flag included;
     /// the indexes go by the same rule.
     pub fn admits(&self, recorded: &Recorded, about: &About) -> bool {
-        let event = recorded.known();
-        let type_name = match &recorded.event {
-            Read::Known(event) => Some(event.type_name()),
-            Read::Unknown { type_name } => Some(type_name.as_str()),
-            Read::Redacted => None,
-        };
-        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|w| w == found);
-        let readable = !matches!(recorded.event, Read::Redacted);
         self.rollout.as_ref().is_none_or(|id| about.rollouts.contains(id))
             && self.flag.as_ref().is_none_or(|key| about.flags.contains(key))
-            && (self.source.is_none() || readable && is(&self.source, &recorded.source))
-            && (self.types.is_empty()
-                || type_name.is_some_and(|name| self.types.iter().any(|t| t == name)))
-            && self.actor.as_ref().is_none_or(|id| {
-                event.is_some_and(|event| facets::actors(event).any(|actor| actor == id))
-            })
-            && self.stage.as_ref().is_none_or(|stage| {
-                recorded.subject == self.rollout
-                    && event.is_some_and(|event| facets::stage(event) == Some(stage))
-            })
-            && self.basis.is_none_or(|b| event.is_some_and(|event| event.common().basis == b))
+            && self.stage.as_ref().is_none_or(|key| about.stages.contains(key))
+            && self.admits_envelope(recorded)
+            && self.admits_data(recorded)
             && self.admits_time(recorded)
+            && within(self.recorded_from_us, self.recorded_before_us, recorded.recorded_at_us)
+    }
+
+    /// Of an erased event nobody knows type and source.
+    fn admits_envelope(&self, recorded: &Recorded) -> bool {
+        let type_name = match &recorded.event {
+            Read::Known(event) => event.type_name(),
+            Read::Unknown { type_name } => type_name.as_str(),
+            Read::Redacted => return self.source.is_none() && self.types.is_empty(),
+        };
+        self.source.as_ref().is_none_or(|wanted| *wanted == recorded.source)
+            && (self.types.is_empty() || self.types.iter().any(|wanted| is_of(type_name, wanted)))
+    }
+
+    fn admits_data(&self, recorded: &Recorded) -> bool {
+        let asks = self.actor.is_some()
+            || self.link.is_some()
+            || !(self.bases.is_empty() && self.severities.is_empty() && self.words.is_empty());
+        let Some(event) = recorded.known() else { return !asks };
+        let severe = || facets::severity(event).is_some_and(|s| self.severities.contains(&s));
+        self.actor.as_ref().is_none_or(|id| facets::actors(event).any(|actor| actor == id))
+            && (self.bases.is_empty() || self.bases.contains(&event.common().basis))
+            && (self.severities.is_empty() || severe())
+            && self.link.as_ref().is_none_or(|link| links::names(event, link))
+            && (self.words.is_empty() || words::says(event, &self.words))
     }
 
     fn admits_time(&self, recorded: &Recorded) -> bool {
         if self.from_us.is_none() && self.before_us.is_none() {
             return true;
         }
-        recorded.time.is_some_and(|time| {
-            self.from_us.is_none_or(|from| from <= time)
-                && self.before_us.is_none_or(|before| time < before)
-        })
-    }
-
-    /// The events that fit, `limit` at most. The indexes choose the entries; only the moments of a
-    /// day are told apart by reading the event itself.
-    pub(super) fn page(
-        &self,
-        source: &Source<'_>,
-        next: u64,
-        order: Order,
-        after: Option<u64>,
-        limit: usize,
-    ) -> Result<Page, ViewsError> {
-        let conditions = self.conditions(source)?;
-        let mut page = Page::default();
-        if conditions.is_empty() {
-            let seqs = all(next, order, after);
-            self.fill(&mut page, source, seqs.map(Ok), limit)?;
-            return Ok(page);
-        }
-        let mut matches = Matches::new(source.store, conditions, order, after);
-        self.fill(&mut page, source, matches.by_ref(), limit)?;
-        page.reads = matches.reads();
-        Ok(page)
-    }
-
-    fn fill(
-        &self,
-        page: &mut Page,
-        source: &Source<'_>,
-        mut seqs: impl Iterator<Item = Result<u64, crate::store::StoreError>>,
-        limit: usize,
-    ) -> Result<(), ViewsError> {
-        loop {
-            // One more than asked for tells whether there is a next page.
-            let wanted = (limit + 1 - page.events.len()).min(READ_LEN);
-            let run = seqs.by_ref().take(wanted).collect::<Result<Vec<u64>, _>>()?;
-            if run.is_empty() {
-                return Ok(());
-            }
-            page.events.extend(in_order(source, &run)?.into_iter().filter(|e| self.admits_time(e)));
-            if page.events.len() > limit {
-                page.events.truncate(limit);
-                page.next = page.events.last().map(|event| event.seq);
-                return Ok(());
-            }
-        }
-    }
-
-    fn conditions(&self, source: &Source<'_>) -> Result<Vec<Vec<List>>, ViewsError> {
-        let mut conditions = Vec::new();
-        let mut one = |list: List| conditions.push(vec![list]);
-        let list = |index, value: &str| List::new(index, value.as_bytes());
-        match (&self.rollout, &self.stage) {
-            (Some(id), Some(stage)) => one(List::stage(id.as_str(), stage.as_str())),
-            (Some(id), None) => one(list(Index::Rollout, id.as_str())),
-            (None, _) => {}
-        }
-        if let Some(key) = &self.flag {
-            one(list(Index::Flag, key.as_str()));
-        }
-        if let Some(actor) = &self.actor {
-            one(list(Index::Actor, actor));
-        }
-        if let Some(source) = &self.source {
-            one(list(Index::Source, source));
-        }
-        if let Some(basis) = self.basis {
-            one(list(Index::Basis, basis.as_str()));
-        }
-        if !self.types.is_empty() {
-            conditions.push(self.types.iter().map(|name| list(Index::Type, name)).collect());
-        }
-        if self.from_us.is_some() || self.before_us.is_some() {
-            let first = self.from_us.map_or(i32::MIN, day_of);
-            let last = self.before_us.map_or(i32::MAX, |before| day_of(before.saturating_sub(1)));
-            conditions.push(days(source, first..=last)?);
-        }
-        Ok(conditions)
+        recorded.time.is_some_and(|time| within(self.from_us, self.before_us, time))
     }
 }
 
-/// The lists of the days that any event falls on.
-fn days(source: &Source<'_>, range: RangeInclusive<i32>) -> Result<Vec<List>, ViewsError> {
-    let mut days = Vec::new();
-    let mut next = Some(*range.start());
-    while let Some(day) = next {
-        let Some(found) = List::first_day(source.store, day)? else { break };
-        if !range.contains(&found) {
-            break;
-        }
-        days.push(List::day(found));
-        next = found.checked_add(1);
-    }
-    Ok(days)
+fn within(from_us: Option<i64>, before_us: Option<i64>, at: i64) -> bool {
+    from_us.is_none_or(|from| from <= at) && before_us.is_none_or(|before| at < before)
 }
 
-/// Every seq after `after` in this order.
-fn all(next: u64, order: Order, after: Option<u64>) -> Box<dyn Iterator<Item = u64>> {
-    match order {
-        Order::Ascending => Box::new(after.map_or(0, |seq| seq.saturating_add(1))..next),
-        Order::Descending => Box::new((0..after.unwrap_or(next).min(next)).rev()),
-    }
+/// Whether a type is the one that is wanted, or begins with it as `rollout.stage.started.v1` begins
+/// with `rollout.stage` and `rollout.stage.`. A name that is in no key as it is has no beginning.
+fn is_of(type_name: &str, wanted: &str) -> bool {
+    let begins = |rest: &str| wanted.ends_with('.') || rest.starts_with('.');
+    type_name == wanted
+        || !is_whole(wanted)
+            && type_name.len() <= VALUE_SIZE_MAX
+            && type_name.strip_prefix(wanted).is_some_and(begins)
 }
 
-/// These entries, read, in the order in which they were asked for.
-fn in_order(source: &Source<'_>, seqs: &[u64]) -> Result<Vec<Recorded>, ViewsError> {
-    if seqs.is_sorted() {
-        return source.read(seqs);
-    }
-    let ascending: Vec<u64> = seqs.iter().rev().copied().collect();
-    let mut events = source.read(&ascending)?;
-    events.reverse();
-    Ok(events)
+/// Whether the name is that of a type of the catalogue, which no other type begins with.
+fn is_whole(wanted: &str) -> bool {
+    event::find(wanted).is_some()
 }
 
 /// What an event of this log is about, its target's subject and flag included. For those who scan

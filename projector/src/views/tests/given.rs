@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ledger::{Draft, Head, MemoryLog};
 use proptest::prelude::*;
-use schemas::{Event, FlagKey, RolloutId, canonical, values::Basis};
+use schemas::{Event, FlagKey, RolloutId, canonical, event::measurement::Severity, values::Basis};
 use serde_json::{Value, json};
 
 use super::super::{Filter, facets};
@@ -15,6 +15,8 @@ pub(super) const SOURCE: &str = "urn:test";
 pub(super) const FUTURE_TYPE: &str = "rollout.weather.changed.v1";
 const ROLLOUTS: [&str; 4] = ["r0", "r1", "r2", "r1-b"];
 const FLAGS: [&str; 3] = ["f0", "f1", "f0_b"];
+const TEXTS: [&str; 4] = ["well", "A grey BUTTON", "Größe of the button", "grey (again)"];
+const TICKETS: [&str; 3] = ["#1234", "va/site#1234", "https://tracker.test/issues/77?a=1"];
 const STAGES: [&str; 2] = ["stage-a", "stage-b"];
 /// 2026-01-01T00:00:00Z in Unix microseconds.
 const BEGIN_US: i64 = 1_767_225_600_000_000;
@@ -38,6 +40,7 @@ pub(super) enum Kind {
     Corrected,
     Withdrawn,
     Confirmed,
+    ClockStepped,
     FromTheFuture,
 }
 
@@ -70,9 +73,9 @@ pub(super) fn sample(len: usize) -> Vec<Pick> {
 
 fn pick() -> impl Strategy<Value = Pick> {
     use Kind::{
-        BugFound, Confirmed, Corrected, Defined, FlagChanged, FlagRegistered, FlagRetired,
-        FromTheFuture, GateDecided, Launched, MetricObserved, Note, Restated, RollbackStarted,
-        StageCompleted, StageStarted, Withdrawn,
+        BugFound, ClockStepped, Confirmed, Corrected, Defined, FlagChanged, FlagRegistered,
+        FlagRetired, FromTheFuture, GateDecided, Launched, MetricObserved, Note, Restated,
+        RollbackStarted, StageCompleted, StageStarted, Withdrawn,
     };
     let kind = prop_oneof![
         6 => Just(StageStarted), 3 => Just(StageCompleted), 4 => Just(BugFound),
@@ -80,6 +83,7 @@ fn pick() -> impl Strategy<Value = Pick> {
         2 => Just(RollbackStarted), 1 => Just(Launched), 1 => Just(Defined),
         2 => Just(FlagRegistered), 8 => Just(FlagChanged), 1 => Just(FlagRetired),
         2 => Just(Corrected), 1 => Just(Withdrawn), 1 => Just(Confirmed), 1 => Just(FromTheFuture),
+        1 => Just(ClockStepped),
     ];
     // Mostly in time; sometimes days late, sometimes of unknown time.
     let late = prop_oneof![12 => Just(Some(0)), 2 => (0_u8..90).prop_map(Some), 1 => Just(None)];
@@ -98,11 +102,15 @@ fn pick() -> impl Strategy<Value = Pick> {
     )
 }
 
-/// A log of these events, one recorded each 20 minutes.
+/// A log of these events, one recorded each 20 minutes; each step takes the clock 7 hours back.
 pub(super) fn ledger(picks: &[Pick]) -> MemoryLog {
     let (mut head, mut entries, mut payloads) = (Head::GENESIS, vec![], Vec::<Value>::new());
+    let mut recorded_at = BEGIN_US;
     for (n, pick) in picks.iter().enumerate() {
-        let recorded_at = BEGIN_US + i64::try_from(n).unwrap() * HOUR_US / 3;
+        recorded_at += HOUR_US / 3;
+        if pick.kind == Kind::ClockStepped {
+            recorded_at -= 7 * HOUR_US;
+        }
         let target = n.checked_sub(pick.back % n.max(1) + 1);
         let target = target.map(|at| {
             let entry: &ledger::Entry = &entries[at];
@@ -132,7 +140,8 @@ impl Pick {
             "specversion": "1.0", "id": n.to_string(), "source": source, "type": name,
             "data": data,
         });
-        let open = name.contains(".flag.") && !name.contains("registered");
+        let open =
+            name.contains(".flag.") && !name.contains("registered") || name.contains(".ledger.");
         let amends = name.contains(".event.") || name.contains(".value.");
         if !(open || amends) || self.odd == 0 {
             payload["subject"] = ROLLOUTS[self.rollout].into();
@@ -144,16 +153,28 @@ impl Pick {
         payload
     }
 
+    fn ticket(&self) -> &'static str {
+        TICKETS[self.back % TICKETS.len()]
+    }
+
+    fn bug(&self, stage: &str, title: &str) -> Value {
+        let bug = format!("bug-{}", self.back);
+        let mut data = json!({ "bug": bug, "title": title, "stage": stage });
+        if self.odd.is_multiple_of(2) {
+            data["severity"] = Severity::ALL[self.back % 4].as_str().into();
+            data["evidence"] = json!([{ "kind": "ticket", "url": self.ticket() }]);
+        }
+        data
+    }
+
     fn event(&self, target: Option<(Value, &Value)>) -> (&'static str, Value) {
         let (stage, flag) = (STAGES[self.stage], FLAGS[self.flag]);
-        let note = ("rollout.note.added.v1", json!({ "text": "well" }));
+        let text = TEXTS[self.back % TEXTS.len()];
+        let note = ("rollout.note.added.v1", json!({ "text": text, "link": self.ticket() }));
         match (self.kind, target) {
             (Kind::StageStarted, _) => ("rollout.stage.started.v1", json!({ "stage": stage })),
             (Kind::StageCompleted, _) => ("rollout.stage.completed.v1", json!({ "stage": stage })),
-            (Kind::BugFound, _) => {
-                let bug = format!("bug-{}", self.back);
-                ("rollout.bug.found.v1", json!({ "bug": bug, "title": "it", "stage": stage }))
-            }
+            (Kind::BugFound, _) => ("rollout.bug.found.v1", self.bug(stage, text)),
             (Kind::GateDecided, _) => {
                 let party = json!([{ "actor": { "kind": "person", "id": ACTORS[self.back % 3] } }]);
                 let data = json!({ "gate": "stage", "verdict": "go", "decided_by": party });
@@ -187,8 +208,10 @@ impl Pick {
             (Kind::Corrected, Some((target, payload))) => {
                 let mut replacement = payload["data"].clone();
                 replacement["note"] = "corrected".into();
-                if replacement.get("key").is_some() {
-                    replacement["key"] = flag.into();
+                for (member, value) in [("key", flag), ("stage", stage), ("severity", "high")] {
+                    if replacement.get(member).is_some() {
+                        replacement[member] = value.into();
+                    }
                 }
                 let data =
                     json!({ "target": target, "reason": "wrong", "replacement": replacement });
@@ -202,6 +225,12 @@ impl Pick {
                 let data = json!({ "target": target, "by": by, "source": "a log" });
                 ("rollout.value.confirmed.v1", data)
             }
+            (Kind::ClockStepped, _) => {
+                let data = json!({
+                    "from": "2026-01-01T07:00:00Z", "to": "2026-01-01T00:00:00Z", "reason": text,
+                });
+                ("rollout.ledger.clock_stepped.v1", data)
+            }
             (Kind::FromTheFuture, _) => (FUTURE_TYPE, json!({ "wind": "north" })),
             _ => note,
         }
@@ -209,30 +238,66 @@ impl Pick {
 }
 
 pub(super) fn filter() -> impl Strategy<Value = Filter> {
-    let maybe = |len: usize| prop::option::weighted(0.3, 0..len);
-    let hours = || prop::option::weighted(0.3, 0_i64..300);
-    let types = prop::collection::vec(
-        prop::sample::select(vec![
+    let maybe = |len: usize| prop::option::weighted(0.2, 0..len);
+    let minutes = || prop::option::weighted(0.2, 0_i64..15_000);
+    let types = prop::sample::subsequence(
+        vec![
             "rollout.stage.started.v1",
             "rollout.flag.changed.v1",
-            "rollout.event.corrected.v1",
+            "rollout.event",
+            "rollout.stage.",
+            "rollout.st",
             FUTURE_TYPE,
+            "rollout.weather",
             "rollout.nobody.knows.v1",
-        ]),
+        ],
         0..3,
     );
-    let parts = (maybe(4), maybe(3), maybe(4), maybe(2), maybe(2), any::<bool>());
-    (parts, types, hours(), hours()).prop_map(
-        |((rollout, flag, actor, stage, basis, other), types, from, before)| Filter {
-            rollout: rollout.map(|n| ROLLOUTS[n].parse().unwrap()),
-            flag: flag.map(|n| FLAGS[n].parse().unwrap()),
-            actor: actor.map(|n| ACTORS[n].to_owned()),
-            types: types.into_iter().map(str::to_owned).collect(),
-            source: other.then(|| SOURCE.to_owned()),
-            stage: rollout.and(stage).map(|n| STAGES[n].parse().unwrap()),
-            basis: basis.map(|n| [Basis::Reported, Basis::Observed][n]),
-            from_us: from.map(|hours| BEGIN_US + hours * HOUR_US),
-            before_us: before.map(|hours| BEGIN_US + hours * HOUR_US),
+    let types = prop_oneof![3 => Just(vec![]), 2 => types];
+    let words = prop::sample::select(vec![
+        vec![],
+        vec![],
+        vec![],
+        vec!["button"],
+        vec!["grey", "button"],
+        vec!["größe"],
+        vec!["corrected"],
+        vec!["nobody"],
+    ]);
+    let severities = prop_oneof![
+        4 => Just(vec![]),
+        1 => prop::sample::subsequence(Severity::ALL.to_vec(), 1..3),
+    ];
+    let bases = prop_oneof![
+        3 => Just(vec![]),
+        1 => prop::sample::subsequence(vec![Basis::Reported, Basis::Observed], 1..=2),
+    ];
+    let link = prop::option::weighted(
+        0.2,
+        prop::sample::select(vec!["1234", "va/site#1234", "77", "bug-3", "nothing"]),
+    );
+    let parts = (maybe(4), maybe(3), maybe(4), maybe(2), any::<bool>(), link);
+    let times = (minutes(), minutes(), minutes(), minutes());
+    let at = |minutes: Option<i64>| minutes.map(|minutes| BEGIN_US + minutes * HOUR_US / 60);
+    (parts, types, words, severities, bases, times).prop_map(
+        move |(parts, types, words, severities, bases, (from, before, since, until))| {
+            let (rollout, flag, actor, stage, other, link) = parts;
+            Filter {
+                rollout: rollout.map(|n| ROLLOUTS[n].parse().unwrap()),
+                flag: flag.map(|n| FLAGS[n].parse().unwrap()),
+                stage: stage.map(|n| STAGES[n].parse().unwrap()),
+                actor: actor.map(|n| ACTORS[n].to_owned()),
+                types: types.into_iter().map(str::to_owned).collect(),
+                source: other.then(|| SOURCE.to_owned()),
+                bases,
+                severities,
+                link: link.map(str::to_owned),
+                words: words.into_iter().map(str::to_owned).collect(),
+                from_us: at(from),
+                before_us: at(before),
+                recorded_from_us: at(since),
+                recorded_before_us: at(until),
+            }
         },
     )
 }

@@ -1,0 +1,85 @@
+//! `GET /api/v1/events`: the entries that fit a question, page by page.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::{App, Asked, Named, Problem, as_of_headers};
+use crate::{
+    config::{EventFilter, EventOrder},
+    filter::{self, cursor},
+    json::set,
+};
+
+/// Events on a page unless the reader asks for fewer or more.
+pub(super) const PAGE_LEN: usize = 50;
+
+/// The most events on a page.
+pub(crate) const PAGE_LEN_MAX: usize = 500;
+
+/// The names and values of a query string, in their order.
+pub(super) type Pairs = Vec<(String, String)>;
+
+/// A page of entries.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    tag = "events",
+    params(
+        EventFilter,
+        EventOrder,
+        ("limit" = Option<u64>, Query, description = "1 to 500; 50 unless given"),
+        ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before")
+    ),
+    responses((status = 200, description = "A page")),
+    security(("token" = ["events:read"]))
+)]
+pub(super) async fn list(
+    State(app): State<App>,
+    Asked(pairs): Asked<Pairs>,
+) -> Result<Response, Problem> {
+    let (mut limit, mut goes_on) = (PAGE_LEN, None);
+    let mut question = filter::asked(&pairs, |name, value| {
+        match name {
+            "limit" => limit = filter::number("limit", value)?,
+            "cursor" => goes_on = Some(value.to_owned()),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    if !(1..=PAGE_LEN_MAX).contains(&limit) {
+        return Err(Problem::invalid(format!("limit is 1 to {PAGE_LEN_MAX}")));
+    }
+    if let Some(goes_on) = goes_on {
+        if question.after.is_some() {
+            return Err(Problem::invalid("cursor and after both say where to begin; give one"));
+        }
+        question.after = Some(cursor::read(&question, &goes_on)?);
+    }
+    let asked = question.clone();
+    let (entries, more, as_of) = app.facts.ask(move |facts| facts.events(&asked, limit)).await?;
+    let last = entries.last().filter(|_| more).and_then(|last| last.get("seq")?.as_u64());
+    let next = last.map(|last| cursor::write(&question, last));
+    let page = json!({ "next_cursor": next, "has_more": more });
+    let headers = as_of_headers(&as_of);
+    Ok((headers, Json(json!({ "data": entries, "page": page, "as_of": as_of }))).into_response())
+}
+
+/// One entry.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{seq}",
+    tag = "events",
+    params(("seq" = u64, Path, description = "Its place in the log, from 0")),
+    responses((status = 200, description = "The entry")),
+    security(("token" = ["events:read"]))
+)]
+pub(super) async fn show(State(app): State<App>, Named(seq): Named) -> Result<Response, Problem> {
+    let seq = seq.parse::<u64>().map_err(|_| Problem::invalid("a seq is a whole number"))?;
+    let (mut body, as_of) = app.facts.ask(move |facts| facts.event(seq)).await?;
+    set(&mut body, "as_of", json!(as_of));
+    Ok((as_of_headers(&as_of), Json(body)).into_response())
+}
