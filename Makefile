@@ -2,8 +2,6 @@
 
 CARGO ?= cargo
 VENV := $(CURDIR)/target/venv
-# The verifier in Python needs the blake3 package to check the chain; Debian has none.
-BLAKE3 := 1.0.8
 
 .PHONY: demo test bench bench-api lint deny build
 
@@ -37,8 +35,8 @@ deny:
 	@command -v cargo-deny >/dev/null || { echo 'cargo-deny is missing; type: cargo install cargo-deny --version 0.20.2 --locked' >&2; exit 1; }
 	cargo-deny --offline check bans licenses sources
 
-$(VENV)/ready:
+$(VENV)/ready: tests/requirements.txt
 	@command -v python3 >/dev/null || { echo 'python3 is missing; type: apt-get install python3 python3-venv' >&2; exit 1; }
 	python3 -m venv $(VENV) || { echo 'python3-venv is missing; type: apt-get install python3-venv' >&2; exit 1; }
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check blake3==$(BLAKE3)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	touch $@

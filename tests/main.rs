@@ -18,6 +18,7 @@ mod http;
 mod kept;
 mod limits;
 mod metrics;
+mod openapi;
 mod plans;
 mod privacy;
 mod query;

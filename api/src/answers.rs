@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::{config, moment};
 
 /// The state of the log that an answer was computed at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct AsOf {
     /// The newest entry taken into account; absent for an empty log.
     pub seq: Option<u64>,
@@ -23,7 +23,7 @@ pub struct AsOf {
 }
 
 /// An answer and the state that it was computed at.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Answer<T> {
     pub data: T,
     pub as_of: AsOf,
@@ -62,7 +62,7 @@ impl View {
 }
 
 /// One line about a rollout.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Summary {
     pub id: RolloutId,
     pub title: Option<String>,
@@ -77,7 +77,7 @@ pub struct Summary {
 }
 
 /// One checkpoint as of the present.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct CheckpointLine {
     pub checkpoint: String,
     pub state: CheckpointState,
@@ -90,7 +90,7 @@ pub struct CheckpointLine {
 }
 
 /// Everything about a rollout.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct RolloutPage {
     pub id: RolloutId,
     pub current: Current,

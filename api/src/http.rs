@@ -3,8 +3,8 @@
 mod audit;
 mod authorize;
 mod body;
-mod checkpoints;
 mod contract;
+mod docs;
 mod events;
 mod export;
 mod flags;
@@ -16,6 +16,8 @@ mod observe;
 mod pages;
 pub(crate) mod perimeter;
 pub(crate) mod problem;
+mod problems;
+mod published;
 mod rollouts;
 mod schedule;
 mod stream;
@@ -97,6 +99,12 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(health::ready))
         .routes(routes!(metrics::scrape))
         .routes(routes!(contract::openapi))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::style))
+        .routes(routes!(published::list))
+        .routes(routes!(published::show))
+        .routes(routes!(problems::list))
+        .routes(routes!(problems::show))
 }
 
 /// The service.
@@ -104,7 +112,7 @@ fn routes() -> OpenApiRouter<App> {
 /// # Errors
 /// When a route does not say who may use it.
 pub fn router(app: App, takes: Takes) -> Result<Router, Unguarded> {
-    let access = Arc::new(Access::of(&contract::DOCUMENT)?);
+    let access = Arc::new(Access::of(&contract::HANDLERS)?);
     let (router, _) = routes().split_for_parts();
     let router = router
         .layer(middleware::from_fn_with_state(app.clone(), min_seq::wait))

@@ -20,7 +20,7 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 pub const VIA_HEADER: &str = "rollout-ledger-via";
 
 /// One event's receipt as it goes over HTTP and out of `event append`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Receipt {
     pub seq: u64,
     /// 64 hexadecimal digits.

@@ -16,7 +16,6 @@ use projector::{recorded::Moment, schedule::Scheduled};
 use schemas::RolloutId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use crate::{
     exit::{Code, Failure},
@@ -43,21 +42,19 @@ pub const BATCH_LEN_MAX: usize = 128;
 const SETTLED_LEN_MAX: usize = 10_000;
 
 /// Something that falls due for a rollout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Announcement {
     /// When it falls due, RFC 3339.
     pub at: String,
-    #[schema(value_type = String)]
     pub rollout: RolloutId,
     /// Whether it has fallen due by the instant of the answer.
     pub fallen_due: bool,
     /// The event that announces it, to be sent as it is.
-    #[schema(value_type = Object)]
     pub event: Value,
 }
 
 /// What falls due, a page of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Due {
     /// By when it was looked, RFC 3339.
     pub now: String,

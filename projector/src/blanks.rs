@@ -29,7 +29,7 @@ use leaves::Leaf;
 const TICK: &str = "x";
 
 /// What goes into a blank, and what it rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Filled {
     /// The words, on one line.
     pub text: String,

@@ -39,11 +39,11 @@ const ALWAYS: [&str; 2] = ["P7D", "P1M"];
 /// How long after falling due a snapshot still counts as in time, in days.
 const GRACE_DAYS: i64 = 7;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Checkpoints(pub Vec<Checkpoint>);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Checkpoint {
     /// Its distance from the anchor: `P7D`, `P1M`.
     pub name: String,
@@ -74,7 +74,7 @@ pub struct Checkpoint {
     pub superseded: Vec<u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckpointState {
     /// Nothing anchors it yet.

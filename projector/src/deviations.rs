@@ -30,7 +30,7 @@ use crate::{
 use trial::Trial;
 
 /// The verdicts on a rollout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Deviations {
     pub kept: usize,
     pub broken: usize,
@@ -40,7 +40,7 @@ pub struct Deviations {
 }
 
 /// One rule, held against one thing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Verdict {
     /// Names the rule for ever: `stage_shorter_than_minimum`.
     pub code: &'static str,
@@ -66,7 +66,7 @@ pub struct Verdict {
     pub plan_recorded_afterwards: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Kept,
@@ -75,7 +75,7 @@ pub enum Outcome {
 }
 
 /// The words that something is held against, and where they stand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Clause {
     pub text: String,
     pub whose: Whose,
@@ -91,7 +91,7 @@ pub struct Clause {
 }
 
 /// Whose words a clause is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Whose {
     Plan,

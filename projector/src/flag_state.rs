@@ -50,7 +50,7 @@ pub struct FlagFold {
 }
 
 /// What `flags show` answers. Its JSON is a contract.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FlagAnswer {
     pub key: String,
     /// The moment asked for; null when everything recorded counts.
@@ -63,7 +63,7 @@ pub struct FlagAnswer {
 }
 
 /// The gates of a flag as an answer shows them. Unset is `false`, `"0"`, 0, `[]`, `false`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Gates {
     /// On for everyone.
     pub boolean: bool,

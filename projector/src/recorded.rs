@@ -4,7 +4,7 @@
 //! it was recorded, then by seq. Two clocks select: what was *known* at a moment, corrections
 //! included, and what had *happened* by a moment, by the corrected time.
 
-use std::{collections::HashMap, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use schemas::{
     Envelope, Event, RolloutId,
@@ -325,6 +325,20 @@ impl fmt::Display for Moment {
             Ok(instant) => f.write_str(instant.as_str()),
             Err(_) => write!(f, "{} microseconds since 1970", self.0),
         }
+    }
+}
+
+impl schemars::JsonSchema for Moment {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The retrospective of one rollout by an instant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Report {
     pub rollout: Option<String>,
     pub title: Option<String>,
@@ -62,7 +62,7 @@ pub struct Report {
 }
 
 /// One sentence and the events that it rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Line {
     pub what: String,
     pub time: Option<Moment>,
@@ -72,7 +72,7 @@ pub struct Line {
 }
 
 /// One attempt at a stage, plan beside actual; a stage that never began has one row without.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct StageRow {
     pub stage: String,
     pub label: String,
@@ -91,7 +91,7 @@ pub struct StageRow {
 }
 
 /// A goal, its baseline and what was reached at each snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Goal {
     pub name: String,
     pub goal: Option<String>,
@@ -99,7 +99,7 @@ pub struct Goal {
     pub actual: Vec<GoalActual>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct GoalActual {
     pub checkpoint: String,
     pub value: String,
@@ -108,14 +108,14 @@ pub struct GoalActual {
     pub seq: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct CriterionRow {
     pub text: String,
     pub verdict: Option<CriterionVerdict>,
     pub seqs: Vec<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Snapshot {
     pub checkpoint: String,
     pub state: &'static str,
@@ -123,7 +123,7 @@ pub struct Snapshot {
     pub results: Vec<Line>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct RollbackRow {
     pub what: String,
     pub triggered_at: Option<Moment>,
@@ -134,7 +134,7 @@ pub struct RollbackRow {
     pub seqs: Vec<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct RollbackStep {
     pub what: String,
     /// Microseconds from the trigger.
@@ -142,7 +142,7 @@ pub struct RollbackStep {
     pub seq: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct BugRow {
     pub bug: String,
     pub title: String,
@@ -153,7 +153,7 @@ pub struct BugRow {
     pub seqs: Vec<u64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Answered {
     pub question: String,
     pub answer: String,
@@ -161,7 +161,7 @@ pub struct Answered {
 }
 
 /// A place of the plan without a fact.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct BlankRow {
     pub path: String,
     pub label: Option<String>,

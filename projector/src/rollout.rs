@@ -45,7 +45,7 @@ use serde::Serialize;
 use crate::recorded::{Moment, Read, Recorded, resolve, select};
 
 /// Everything that is known of one rollout.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Rollout {
     pub id: Option<RolloutId>,
     pub plan: plan::Plan,

@@ -31,7 +31,7 @@ pub const SOURCE: &str = "urn:rollout-ledger:scheduler";
 const ACTOR: &str = "scheduler";
 
 /// Something that falls due at an instant and is not recorded yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Scheduled {
     /// When it falls due, or fell due: the event's `time`, however late it is recorded.
     pub at: Moment,
@@ -39,7 +39,7 @@ pub struct Scheduled {
 }
 
 /// What falls due.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// A snapshot is to be taken.
@@ -51,7 +51,7 @@ pub enum What {
 }
 
 /// A checkpoint, counted from one anchor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Counted {
     pub checkpoint: String,
     /// The event that it is counted from.

@@ -24,7 +24,7 @@ use crate::{
 const LATE_US: i64 = 24 * 3_600 * 1_000_000;
 
 /// One event of a time line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Row {
     pub seq: u64,
     /// When it happened; absent when nobody knows.
@@ -50,7 +50,7 @@ pub struct Row {
 }
 
 /// What a reader must know about a row before resting on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "mark", rename_all = "snake_case")]
 pub enum Mark {
     /// When it happened is not known; it stands where it was recorded.

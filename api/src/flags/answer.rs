@@ -11,7 +11,7 @@ use schemas::{
 use serde::Serialize;
 
 /// One flag of one service and environment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FlagLine {
     pub key: String,
     pub service: String,
@@ -27,7 +27,7 @@ pub struct FlagLine {
 }
 
 /// One flag and the events that set it. `answer` alone is the contract of `flags show --at`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FlagShown {
     #[serde(flatten)]
     pub answer: FlagAnswer,
@@ -41,7 +41,7 @@ pub struct FlagShown {
 }
 
 /// One change and what it led to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FlagEvent {
     pub seq: u64,
     /// The service's own number of the change.

@@ -33,9 +33,11 @@ pub(super) struct Page {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Span {
-    /// What happened then or later. Needed.
+    /// What happened then or later.
+    #[param(required = true)]
     from: Option<String>,
-    /// What happened before then. Needed.
+    /// What happened before then.
+    #[param(required = true)]
     until: Option<String>,
     /// Only what is about this rollout.
     rollout: Option<String>,
@@ -73,18 +75,24 @@ pub(super) struct Looked {
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
+/// The most days that silence is measured in: a century.
+const DAYS_MAX: u32 = 36_500;
+
 /// `?quiet_days=&silent_days=&at=&after=&limit=`.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Missing {
     /// Days without an event after which a rollout counts as quiet; 14 unless given.
+    #[param(maximum = 36_500)]
     quiet_days: Option<u32>,
     /// Days after which a source counts as silent; by its own rhythm unless given.
+    #[param(maximum = 36_500)]
     silent_days: Option<u32>,
     /// The moment that silence is measured at; now unless given.
     at: Option<String>,
     /// Only rollouts behind this one, by id.
+    #[param(pattern = "^[a-z0-9-]{1,64}$")]
     after: Option<String>,
     /// At most so many, 50 unless given.
     #[param(minimum = 1, maximum = 500)]
@@ -253,6 +261,9 @@ pub(super) async fn gaps(
     State(app): State<App>,
     Asked(missing): Asked<Missing>,
 ) -> Result<Response, Problem> {
+    if [missing.quiet_days, missing.silent_days].into_iter().flatten().any(|d| d > DAYS_MAX) {
+        return Err(Problem::invalid(format!("days are at most {DAYS_MAX}")));
+    }
     let at = moment_of("at", missing.at.as_ref())?;
     let asked = audit::AskedGaps {
         at_us: at.unwrap_or_else(|| clock::now().as_microsecond()),

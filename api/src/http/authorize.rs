@@ -10,7 +10,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use utoipa::openapi::{OpenApi, path::Operation};
+use utoipa::openapi::{
+    OpenApi, RefOr,
+    path::{Operation, Parameter, ParameterIn},
+};
 
 use super::{App, contract::TOKEN, gate::Barred, problem::Problem};
 use crate::principal::Scope;
@@ -22,11 +25,19 @@ enum Door {
     Scoped(Scope),
 }
 
+/// One method of one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Route {
+    door: Door,
+    /// Whether it knows any parameter of a query string.
+    asks: bool,
+}
+
 /// Every route and who may use it.
 #[derive(Debug, Default)]
 pub(super) struct Access {
     /// By path template, then by method.
-    doors: BTreeMap<String, BTreeMap<&'static str, Door>>,
+    doors: BTreeMap<String, BTreeMap<&'static str, Route>>,
 }
 
 /// Why a document does not say who may use a route.
@@ -60,7 +71,9 @@ impl Access {
             let doors = access.doors.entry(path.clone()).or_default();
             for (method, operation) in present {
                 let unguarded = |why| Unguarded { method, path: path.clone(), why };
-                doors.insert(method, door(operation).map_err(unguarded)?);
+                let mut parameters = operation.parameters.iter().flatten();
+                let asks = parameters.any(in_query);
+                doors.insert(method, Route { door: door(operation).map_err(unguarded)?, asks });
             }
         }
         Ok(access)
@@ -76,6 +89,10 @@ impl Access {
         }
         methods.join(", ")
     }
+}
+
+fn in_query(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(Parameter { parameter_in: ParameterIn::Query, .. }))
 }
 
 fn door(operation: &Operation) -> Result<Door, &'static str> {
@@ -114,19 +131,30 @@ pub(super) async fn authorize(
     };
     let method = request.method();
     let heading = (method == Method::HEAD).then(|| doors.get("GET")).flatten();
-    let Some(door) = doors.get(method.as_str()).or(heading) else {
+    let Some(route) = doors.get(method.as_str()).or(heading) else {
         return wrong_method(&access.methods(path));
     };
-    if let Door::Scoped(scope) = door {
+    let stray = !route.asks && request.uri().query().is_some_and(|query| !query.is_empty());
+    if let Door::Scoped(scope) = &route.door {
         let principal = match app.gate.identify(&request) {
             Ok(principal) if principal.may(scope) => principal,
             Ok(_) => return Barred::ScopeMissing(scope.clone()).into_response(),
             Err(barred) => return barred.into_response(),
         };
+        if stray {
+            return app.gate.watch(&principal, no_parameters());
+        }
         request.extensions_mut().insert(principal.clone());
         return app.gate.watch(&principal, next.run(request).await);
     }
+    if stray {
+        return no_parameters();
+    }
     next.run(request).await
+}
+
+fn no_parameters() -> Response {
+    Problem::invalid("this path knows no parameters").into_response()
 }
 
 fn wrong_method(allowed: &str) -> Response {
@@ -146,7 +174,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::http::contract::DOCUMENT;
+    use crate::http::contract::HANDLERS;
 
     fn with(security: &[SecurityRequirement]) -> OpenApi {
         let mut operation = OperationBuilder::new();
@@ -161,12 +189,12 @@ mod tests {
 
     #[test]
     fn every_route_says_who_may_use_it() {
-        let access = Access::of(&DOCUMENT).expect("each operation has its door");
-        assert_eq!(access.doors["/healthz"]["GET"], Door::Public);
+        let access = Access::of(&HANDLERS).expect("each operation has its door");
+        assert_eq!(access.doors["/healthz"]["GET"].door, Door::Public);
         let append = Door::Scoped(Scope::EventsAppend(None));
-        assert_eq!(access.doors["/api/v1/events"]["POST"], append);
+        assert_eq!(access.doors["/api/v1/events"]["POST"].door, append);
         for (path, doors) in &access.doors {
-            let guarded = doors.values().all(|door| *door != Door::Public);
+            let guarded = doors.values().all(|route| route.door != Door::Public);
             let private = path.starts_with("/api/") || path == "/metrics";
             assert_eq!(private, guarded, "{path}");
         }

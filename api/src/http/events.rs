@@ -22,8 +22,8 @@ use crate::{
 };
 
 /// What was recorded.
-#[derive(Debug, Serialize)]
-struct Receipts {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Receipts {
     receipts: Vec<Receipt>,
 }
 
@@ -32,9 +32,25 @@ struct Receipts {
     post,
     path = "/api/v1/events",
     tag = "events",
+    request_body(content(
+        (ref("#/components/schemas/Submission") = "application/json"),
+        (ref("#/components/schemas/NewEvent") = "application/cloudevents+json"),
+        (ref("#/components/schemas/NewEvents") = "application/cloudevents-batch+json"),
+        (String = "application/x-ndjson")
+    )),
     responses(
-        (status = 201, description = "Durable, and at least one is new"),
-        (status = 200, description = "All were recorded before")
+        (
+            status = 201,
+            description = "Durable, and at least one is new",
+            body = ref("#/components/schemas/Receipts"),
+            headers(("Location" = String, description = "The first of them"))
+        ),
+        (
+            status = 200,
+            description = "All were recorded before",
+            body = ref("#/components/schemas/Receipts"),
+            headers(("Location" = String, description = "The first of them"))
+        )
     ),
     security(("token" = ["events:append"]))
 )]

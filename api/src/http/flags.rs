@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{App, Asked, Named, Problem, as_of_headers, moment_of};
+use super::{App, Asked, Named, Problem, as_of_headers, contract::moment_schema, moment_of};
 use crate::{answers::Answer, flags};
 
 /// `?at=&environment=&source=`.
@@ -16,6 +16,7 @@ use crate::{answers::Answer, flags};
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// The state then, instead of now.
+    #[param(schema_with = moment_schema)]
     at: Option<String>,
     environment: Option<String>,
     /// One flag service's source.
@@ -27,8 +28,8 @@ pub(super) struct Wanted {
     get,
     path = "/api/v1/flags/{key}/history",
     tag = "flags",
-    params(("key" = String, Path, description = "A flag's key"), Wanted),
-    responses((status = 200, description = "The flag")),
+    params(("key" = String, Path, description = "A flag's key", min_length = 1, max_length = 255, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"), Wanted),
+    responses((status = 200, description = "The flag", body = ref("#/components/schemas/FlagAnswer"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn history(

@@ -1,11 +1,10 @@
 //! `/healthz`: the process answers. `/readyz`: it can record, and its answers are up to date.
 
 use axum::{Json, extract::State, http::StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::{App, Asked, Problem};
-use crate::remote::prove;
+use crate::{answers::AsOf, remote::prove};
 
 /// `?nonce=`: the server of this directory proves itself to a command that has the token too.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -14,6 +13,24 @@ use crate::remote::prove;
 pub(super) struct Challenge {
     /// At most 128 bytes.
     nonce: Option<String>,
+}
+
+/// The process answers.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Alive {
+    /// `ok`.
+    status: &'static str,
+    /// HMAC-SHA-256 of the nonce under the token of `serve.json`, 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
+}
+
+/// It records, and answers are up to date.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Ready {
+    /// `ready`.
+    status: &'static str,
+    head: AsOf,
 }
 
 /// Longest nonce, in bytes.
@@ -25,18 +42,15 @@ const NONCE_LEN_MAX: usize = 128;
     path = "/healthz",
     tag = "health",
     params(Challenge),
-    responses((status = 200, description = "It does")),
+    responses((status = 200, description = "It does", body = ref("#/components/schemas/Alive"))),
     security(())
 )]
 pub(super) async fn alive(
     State(app): State<App>,
     Asked(challenge): Asked<Challenge>,
-) -> Json<Value> {
+) -> Json<Alive> {
     let nonce = challenge.nonce.filter(|nonce| nonce.len() <= NONCE_LEN_MAX);
-    match nonce {
-        Some(nonce) => Json(json!({ "status": "ok", "proof": prove(&app.token, &nonce) })),
-        None => Json(json!({ "status": "ok" })),
-    }
+    Json(Alive { status: "ok", proof: nonce.map(|nonce| prove(&app.token, &nonce)) })
 }
 
 /// It records, and the views are at the head of the log.
@@ -44,10 +58,10 @@ pub(super) async fn alive(
     get,
     path = "/readyz",
     tag = "health",
-    responses((status = 200, description = "It does")),
+    responses((status = 200, description = "It does", body = ref("#/components/schemas/Ready"))),
     security(())
 )]
-pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem> {
+pub(super) async fn ready(State(app): State<App>) -> Result<Json<Ready>, Problem> {
     let (head, read) = (*app.intake.heads().borrow(), app.facts.next());
     let lag = head.next.0.saturating_sub(read);
     if !app.intake.is_open() {
@@ -62,6 +76,6 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Value>, Problem
         let detail = format!("the views are {lag} entries behind the log");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "catching_up", detail));
     }
-    let seq = head.next.0.checked_sub(1);
-    Ok(Json(json!({ "status": "ready", "head": { "seq": seq, "hash": head.hash.to_string() } })))
+    let head = AsOf { seq: head.next.0.checked_sub(1), hash: head.hash.to_string() };
+    Ok(Json(Ready { status: "ready", head }))
 }

@@ -5,10 +5,12 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{App, Asked, Named, Problem, as_of_headers};
 use crate::{
+    answers::AsOf,
     config::{EventFilter, EventOrder},
     filter::{self, cursor},
     json::set,
@@ -23,6 +25,53 @@ pub(crate) const PAGE_LEN_MAX: usize = 500;
 /// The names and values of a query string, in their order.
 pub(super) type Pairs = Vec<(String, String)>;
 
+/// One entry of the log.
+#[derive(Debug, schemars::JsonSchema)]
+#[expect(dead_code, reason = "the shape of what `event list` and this show alike")]
+pub(super) struct EntryShown {
+    seq: u64,
+    /// 64 hexadecimal digits.
+    hash: String,
+    /// RFC 3339 in UTC.
+    recorded_at: String,
+    /// The event as it is stored; null when its payload is erased or unreadable.
+    event: Option<serde_json::Map<String, Value>>,
+    /// Its payload was erased by a redaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<bool>,
+    /// The seq of that redaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted_by: Option<u64>,
+    /// Its payload is gone without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<bool>,
+}
+
+/// One entry, and the state that the answer was computed at.
+#[derive(Debug, schemars::JsonSchema)]
+#[expect(dead_code, reason = "the shape of an answer that is made of parts")]
+pub(super) struct EventAnswer {
+    #[serde(flatten)]
+    entry: EntryShown,
+    as_of: AsOf,
+}
+
+/// A page of entries.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct EventPage {
+    #[schemars(with = "Vec<EntryShown>")]
+    data: Vec<Value>,
+    page: Page,
+    as_of: AsOf,
+}
+
+/// Where the next page is.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Page {
+    next_cursor: Option<String>,
+    has_more: bool,
+}
+
 /// A page of entries.
 #[utoipa::path(
     get,
@@ -31,10 +80,10 @@ pub(super) type Pairs = Vec<(String, String)>;
     params(
         EventFilter,
         EventOrder,
-        ("limit" = Option<u64>, Query, description = "1 to 500; 50 unless given"),
+        ("limit" = Option<u64>, Query, description = "1 to 500; 50 unless given", minimum = 1, maximum = 500),
         ("cursor" = Option<String>, Query, description = "`page.next_cursor` of the page before")
     ),
-    responses((status = 200, description = "A page")),
+    responses((status = 200, description = "A page", body = ref("#/components/schemas/EventPage"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn list(
@@ -63,9 +112,9 @@ pub(super) async fn list(
     let (entries, more, as_of) = app.facts.ask(move |facts| facts.events(&asked, limit)).await?;
     let last = entries.last().filter(|_| more).and_then(|last| last.get("seq")?.as_u64());
     let next = last.map(|last| cursor::write(&question, last));
-    let page = json!({ "next_cursor": next, "has_more": more });
+    let page = Page { next_cursor: next, has_more: more };
     let headers = as_of_headers(&as_of);
-    Ok((headers, Json(json!({ "data": entries, "page": page, "as_of": as_of }))).into_response())
+    Ok((headers, Json(EventPage { data: entries, page, as_of })).into_response())
 }
 
 /// One entry.
@@ -74,7 +123,7 @@ pub(super) async fn list(
     path = "/api/v1/events/{seq}",
     tag = "events",
     params(("seq" = u64, Path, description = "Its place in the log, from 0")),
-    responses((status = 200, description = "The entry")),
+    responses((status = 200, description = "The entry", body = ref("#/components/schemas/EventAnswer"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn show(State(app): State<App>, Named(seq): Named) -> Result<Response, Problem> {

@@ -9,7 +9,10 @@ use axum::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::observe::{self, Refused};
+use super::{
+    observe::{self, Refused},
+    problems,
+};
 use crate::{
     exit::{Code, Failure},
     ingest::IngestError,
@@ -25,8 +28,8 @@ const RETRY_AFTER_SECONDS: &str = "1";
 pub(crate) struct Problem(Box<Document>);
 
 /// What is sent.
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Document {
     /// `/problems/<code>`.
     #[serde(rename = "type")]
     kind: String,
@@ -54,6 +57,7 @@ struct Document {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert!(problems::known(code), "{code} has no page");
         Problem(Box::new(Document {
             kind: format!("/problems/{code}"),
             title: status.canonical_reason().unwrap_or("Error"),

@@ -7,13 +7,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use projector::{
-    checkpoints::snapshots, deviations as conformance, recorded, report as retrospective,
+    checkpoints::{Snapshot, snapshots},
+    deviations as conformance, recorded, report as retrospective,
+    rollout::Fact,
 };
-use schemas::RolloutId;
+use schemas::{RolloutId, event::outcome::CheckpointRecorded};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{App, Asked, Named, Problem, as_of_headers, checkpoints::CheckpointsAnswer, moment_of};
+use super::{
+    App, Asked, Named, Problem, as_of_headers,
+    contract::{format_schema, moment_schema},
+    moment_of,
+};
 use crate::{
     answers::{self, Answer, AsOf, View},
     clock,
@@ -26,15 +32,28 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub(super) struct Moments {
     /// What had happened by then.
+    #[param(schema_with = moment_schema)]
     as_of: Option<String>,
     /// What had been recorded by then.
+    #[param(schema_with = moment_schema)]
     known_at: Option<String>,
     /// `json` or `md`; for the report.
+    #[param(schema_with = format_schema)]
     format: Option<String>,
+}
+
+/// A rollout's checkpoints and what its snapshots showed.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct CheckpointsAndSnapshots {
+    checkpoints: Vec<Snapshot>,
+    snapshots: Vec<Fact<CheckpointRecorded>>,
 }
 
 impl Moments {
     fn view(&self) -> Result<View, Problem> {
+        if self.format.as_deref().is_some_and(|format| !["json", "md"].contains(&format)) {
+            return Err(Problem::invalid("format is json or md"));
+        }
         let as_of_us = moment_of("as_of", self.as_of.as_ref())?;
         let known_at_us = moment_of("known_at", self.known_at.as_ref())?;
         Ok(View::at(as_of_us, known_at_us, clock::now()))
@@ -68,7 +87,7 @@ async fn about<T: Send + 'static>(
     get,
     path = "/api/v1/rollouts",
     tag = "rollouts",
-    responses((status = 200, description = "Every rollout")),
+    responses((status = 200, description = "Every rollout", body = ref("#/components/schemas/RolloutList"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn list(State(app): State<App>) -> Result<Response, Problem> {
@@ -81,8 +100,8 @@ pub(super) async fn list(State(app): State<App>) -> Result<Response, Problem> {
     get,
     path = "/api/v1/rollouts/{id}",
     tag = "rollouts",
-    params(("id" = String, Path, description = "A rollout's id"), Moments),
-    responses((status = 200, description = "One rollout")),
+    params(("id" = String, Path, description = "A rollout's id", pattern = "^[a-z0-9-]{1,64}$"), Moments),
+    responses((status = 200, description = "One rollout", body = ref("#/components/schemas/RolloutAnswer"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn show(
@@ -101,8 +120,8 @@ pub(super) async fn show(
     get,
     path = "/api/v1/rollouts/{id}/stages",
     tag = "rollouts",
-    params(("id" = String, Path, description = "A rollout's id"), Moments),
-    responses((status = 200, description = "Its stages")),
+    params(("id" = String, Path, description = "A rollout's id", pattern = "^[a-z0-9-]{1,64}$"), Moments),
+    responses((status = 200, description = "Its stages", body = ref("#/components/schemas/StagesAnswer"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn stages(
@@ -120,8 +139,8 @@ pub(super) async fn stages(
     get,
     path = "/api/v1/rollouts/{id}/checkpoints",
     tag = "rollouts",
-    params(("id" = String, Path, description = "A rollout's id"), Moments),
-    responses((status = 200, description = "Its checkpoints", body = CheckpointsAnswer)),
+    params(("id" = String, Path, description = "A rollout's id", pattern = "^[a-z0-9-]{1,64}$"), Moments),
+    responses((status = 200, description = "Its checkpoints", body = ref("#/components/schemas/CheckpointsAnswer"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn checkpoints(
@@ -131,10 +150,8 @@ pub(super) async fn checkpoints(
 ) -> Result<Response, Problem> {
     let lines = |look: &Look, view: &View| {
         let rollout = view.fold(&look.events);
-        json!({
-            "checkpoints": snapshots(&rollout, recorded::Moment(view.now_us)),
-            "snapshots": rollout.outcome.snapshots,
-        })
+        let checkpoints = snapshots(&rollout, recorded::Moment(view.now_us));
+        CheckpointsAndSnapshots { checkpoints, snapshots: rollout.outcome.snapshots }
     };
     let (lines, as_of) = about(&app, id, &moments, lines).await?;
     Ok(answer(lines, as_of))
@@ -145,8 +162,8 @@ pub(super) async fn checkpoints(
     get,
     path = "/api/v1/rollouts/{id}/deviations",
     tag = "rollouts",
-    params(("id" = String, Path, description = "A rollout's id"), Moments),
-    responses((status = 200, description = "Every verdict")),
+    params(("id" = String, Path, description = "A rollout's id", pattern = "^[a-z0-9-]{1,64}$"), Moments),
+    responses((status = 200, description = "Every verdict", body = ref("#/components/schemas/DeviationsAnswer"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn deviations(
@@ -167,8 +184,11 @@ pub(super) async fn deviations(
     get,
     path = "/api/v1/rollouts/{id}/report",
     tag = "rollouts",
-    params(("id" = String, Path, description = "A rollout's id"), Moments),
-    responses((status = 200, description = "The report")),
+    params(("id" = String, Path, description = "A rollout's id", pattern = "^[a-z0-9-]{1,64}$"), Moments),
+    responses((status = 200, description = "The report", content(
+        (ref("#/components/schemas/ReportAnswer") = "application/json"),
+        (String = "text/markdown; charset=utf-8")
+    ))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn report(
@@ -180,11 +200,7 @@ pub(super) async fn report(
         let now = recorded::Moment(view.now_us);
         retrospective::Report::of(&view.fold(&look.events), now)
     };
-    let markdown = match moments.format.as_deref() {
-        None | Some("json") => false,
-        Some("md") => true,
-        Some(_) => return Err(Problem::invalid("format is json or md")),
-    };
+    let markdown = moments.format.as_deref() == Some("md");
     let (report, as_of) = about(&app, id, &moments, report).await?;
     if !markdown {
         return Ok(answer(json!(report), as_of));

@@ -8,8 +8,8 @@ use axum::{
 use projector::recorded::Moment;
 use serde::Deserialize;
 
-use super::{App, Asked, Problem, as_of_headers, checkpoints::AsOfShape, moment_of};
-use crate::{answers::Answer, clock, scheduler::Due};
+use super::{App, Asked, Problem, as_of_headers, contract::moment_schema, moment_of};
+use crate::{answers::Answer, clock};
 
 /// `?until=&after=`.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
@@ -17,17 +17,10 @@ use crate::{answers::Answer, clock, scheduler::Due};
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// What falls due by then; by the present unless given.
+    #[param(schema_with = moment_schema)]
     until: Option<String>,
     /// Where a page says that the next one begins.
     after: Option<String>,
-}
-
-/// What falls due, and the state that it was computed at.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[expect(dead_code, reason = "it is the form of an answer for the contract, and never made")]
-struct DueAnswer {
-    data: Due,
-    as_of: AsOfShape,
 }
 
 /// What falls due and is not recorded, with the events that say so.
@@ -36,7 +29,7 @@ struct DueAnswer {
     path = "/api/v1/schedule",
     tag = "schedule",
     params(Wanted),
-    responses((status = 200, description = "What falls due", body = DueAnswer)),
+    responses((status = 200, description = "What falls due", body = ref("#/components/schemas/ScheduleAnswer"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn list(

@@ -30,8 +30,8 @@ use crate::{
 const JSON: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
 
 /// Where a rollout is, and nothing that grows with its history.
-#[derive(Debug, Serialize)]
-struct Standing<'a> {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Standing<'a> {
     id: &'a RolloutId,
     current: Current,
     checkpoints: &'a [CheckpointLine],
@@ -44,7 +44,7 @@ struct Standing<'a> {
     path = "/api/v1/rollouts/{id}/current",
     tag = "rollouts",
     params(("id" = String, Path, description = "A rollout's id")),
-    responses((status = 200, description = "Where it is")),
+    responses((status = 200, description = "Where it is", body = ref("#/components/schemas/StandingAnswer"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn current(State(app): State<App>, Named(id): Named) -> Result<Response, Problem> {
@@ -78,6 +78,7 @@ pub(super) struct Wanted {
     /// What had been recorded by then.
     known_at: Option<String>,
     /// At most so many rows, 1 to 500; all of them if there is no cursor either.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// `page.next_cursor` of the page before.
     cursor: Option<String>,
@@ -89,7 +90,7 @@ pub(super) struct Wanted {
     path = "/api/v1/rollouts/{id}/timeline",
     tag = "rollouts",
     params(("id" = String, Path, description = "A rollout's id"), Wanted),
-    responses((status = 200, description = "Its timeline")),
+    responses((status = 200, description = "Its timeline", body = ref("#/components/schemas/TimelineAnswer"))),
     security(("token" = ["events:read"]))
 )]
 pub(super) async fn timeline(

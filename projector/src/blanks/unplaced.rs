@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A fact without a place in the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Unplaced {
     /// What the ledger knows, in one sentence.
     pub what: String,

@@ -16,7 +16,7 @@ use crate::{
 const EVERYONE_BP: u32 = 10_000;
 
 /// What a plan counts a checkpoint from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CountedFrom {
     /// Every `rollout.launched`, a relaunch too.

@@ -30,7 +30,7 @@ use compare::{Demand, compare};
 const BASELINE: &str = "baseline";
 
 /// One KPI at one checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Kpi {
     /// By the plan's own name.
     pub name: String,
@@ -52,7 +52,7 @@ pub struct Kpi {
 }
 
 /// What a KPI came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KpiVerdict {
     Met,
@@ -64,7 +64,7 @@ pub enum KpiVerdict {
 }
 
 /// What was to be reached, in the words of the source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Goal {
     pub raw: String,
     /// The event that says so.
@@ -79,7 +79,7 @@ pub struct Goal {
 }
 
 /// A value and what it rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Value {
     pub raw: String,
     pub quantity: Quantity,
@@ -101,7 +101,7 @@ pub struct Value {
 }
 
 /// How a value came to be replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Replaced {
     /// A later observation restates it.
@@ -113,7 +113,7 @@ pub enum Replaced {
 }
 
 /// What somebody said a KPI came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Evaluated {
     pub verdict: CriterionVerdict,
     pub basis: Basis,

@@ -7,7 +7,7 @@ use super::{CheckpointState, Checkpoints, CountedFrom, kpis::Kpi, local_time};
 use crate::{recorded::Moment, rollout::Rollout};
 
 /// One checkpoint by an instant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Snapshot {
     /// Its distance from the anchor: `P7D`, `P1M`.
     pub checkpoint: String,
@@ -41,7 +41,7 @@ pub struct Snapshot {
 }
 
 /// One time that a snapshot was taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Taken {
     pub seq: u64,
     /// When; absent when nobody knows.

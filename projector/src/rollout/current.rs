@@ -7,7 +7,7 @@ use super::{FlagMove, Provenance, Rollout};
 use crate::{checkpoints::Checkpoints, recorded::Moment};
 
 /// One step of the rollout as a whole, in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Move {
     pub seq: u64,
     /// When it happened; absent when nobody knows.
@@ -20,7 +20,7 @@ pub struct Move {
     pub exposures: Vec<Exposure>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MoveKind {
     Started,
@@ -37,7 +37,7 @@ pub enum MoveKind {
 }
 
 /// In one word, where a rollout is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     NotStarted,
@@ -54,7 +54,7 @@ pub enum Status {
 }
 
 /// Where a rollout is now, and which events say so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Current {
     pub status: Status,
     pub stage: Option<StageKey>,
@@ -76,7 +76,7 @@ pub struct Current {
 }
 
 /// A flag's newest state in one service and environment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FlagNow {
     pub role: Option<FlagRole>,
     #[serde(flatten)]

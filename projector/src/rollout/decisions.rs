@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{Fact, Provenance};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Decisions {
     /// Every decision, in the order in which they were made: a no-go stays beside the later go.
     pub gates: Vec<Decision>,
@@ -25,21 +25,21 @@ pub struct Decisions {
 }
 
 /// One decision at a gate and what became of its conditions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Decision {
     #[serde(flatten)]
     pub fact: Fact<GateDecided>,
     pub conditions: Vec<Condition>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Condition {
     pub text: String,
     pub resolved: Option<Fact<GateConditionResolved>>,
 }
 
 /// A success criterion: every wording it had, and every time it was evaluated.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Criterion {
     pub set: Vec<Fact<CriterionSet>>,
     pub evaluated: Vec<Fact<CriterionEvaluated>>,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::recorded::{Moment, Recorded};
 
 /// Where a fact comes from: which event, when, who, how it is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Provenance {
     pub seq: u64,
     /// When it happened; absent when nobody knows.
@@ -46,7 +46,7 @@ pub struct Provenance {
 }
 
 /// A value with what it rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Fact<T> {
     #[serde(flatten)]
     pub from: Provenance,

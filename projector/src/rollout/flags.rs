@@ -19,11 +19,11 @@ use crate::{
     recorded::Moment,
 };
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Flags(BTreeMap<FlagKey, Flag>);
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Flag {
     pub registered: Vec<Fact<FlagRegistered>>,
     pub retired: Vec<Fact<FlagRetired>>,
@@ -34,7 +34,7 @@ pub struct Flag {
 }
 
 /// One change of a flag with its state behind it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FlagMove {
     pub key: FlagKey,
     pub seq: u64,

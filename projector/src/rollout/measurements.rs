@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{Fact, Provenance};
 use crate::recorded::Moment;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Measurements {
     pub metrics: BTreeMap<String, Metric>,
     pub alerts: Vec<Alert>,
@@ -24,7 +24,7 @@ pub struct Measurements {
 }
 
 /// A metric under the plan's own name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Metric {
     pub defined: Vec<Fact<MetricDefined>>,
     /// A metric may come to mean something else half-way.
@@ -34,14 +34,14 @@ pub struct Metric {
 }
 
 /// An alert and, if it ended, its end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Alert {
     pub raised: Option<Fact<AlertRaised>>,
     pub cleared: Option<Fact<AlertCleared>>,
 }
 
 /// A bug, wherever it was found: bugs cross stages.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Bug {
     pub found: Vec<Fact<BugFound>>,
     pub deferred: Vec<Fact<BugDeferred>>,
@@ -51,7 +51,7 @@ pub struct Bug {
 }
 
 /// What the newest event of a bug says. Words about a resolution are no fix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BugState {
     Open,

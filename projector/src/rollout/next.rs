@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What a rollout lacks next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct NextStep {
     /// What is missing, in one sentence.
     pub what: String,

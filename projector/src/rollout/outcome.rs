@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{Fact, Provenance, Rollout, decisions::same_words, named};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Outcome {
     /// Every launch; the newest of known time anchors the checkpoints.
     pub launches: Vec<Fact<RolloutLaunched>>,

@@ -13,7 +13,7 @@ use super::{Fact, Provenance};
 /// The zone that a plan's local dates are in when nobody says.
 pub const DEFAULT_TIME_ZONE: &str = "America/New_York";
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Plan {
     /// Every revision, in order. The file is overwritten; the ledger keeps them all.
     pub revisions: Vec<Revision>,
@@ -22,7 +22,7 @@ pub struct Plan {
 }
 
 /// One revision of the plan file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Revision {
     #[serde(flatten)]
     pub from: Provenance,

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::{Fact, Provenance, decisions::same_words, named};
 use crate::recorded::Moment;
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Rollbacks {
     /// The plan's lists of steps, oldest first. A plan may have one for each severity.
     pub planned: Vec<Fact<RollbackPlanned>>,
@@ -25,7 +25,7 @@ pub struct Rollbacks {
 }
 
 /// One rollback. Percentages fall and rise again, and it may be partial.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Rollback {
     pub started: Fact<RollbackStarted>,
     /// When what set it off happened: durations run from here. Its own start when it names no
@@ -39,7 +39,7 @@ pub struct Rollback {
     pub resumed: Option<Fact<RolloutResumed>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Step {
     #[serde(flatten)]
     pub fact: Fact<RollbackStepCompleted>,
@@ -47,7 +47,7 @@ pub struct Step {
     pub after_us: Option<i64>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Stray {
     pub steps: Vec<Fact<RollbackStepCompleted>>,
     pub completed: Vec<Fact<RollbackCompleted>>,

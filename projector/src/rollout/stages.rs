@@ -17,11 +17,11 @@ use super::{Fact, Provenance};
 use crate::recorded::Moment;
 
 /// Every stage that a plan or an event names, in the order of the plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Stages(Vec<Stage>);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Stage {
     pub key: StageKey,
     /// What the plan said of it, oldest first; the newest holds.
@@ -31,7 +31,7 @@ pub struct Stage {
 }
 
 /// What a plan said of a stage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct StagePlan {
     #[serde(flatten)]
     pub from: Provenance,
@@ -50,7 +50,7 @@ pub struct StagePlan {
 }
 
 /// One try at a stage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Attempt {
     /// From 1.
     pub number: u64,
@@ -71,14 +71,14 @@ pub struct Attempt {
 }
 
 /// A pause. Either end may be missing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Hold {
     pub held: Option<Fact<StageHeld>>,
     pub resumed: Option<Fact<StageResumed>>,
 }
 
 /// How an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Ended {
     Completed(Fact<StageCompleted>),

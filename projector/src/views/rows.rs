@@ -32,7 +32,7 @@ pub(crate) const DUE: &[u8] = b"d";
 pub(crate) const COUNTS: &[u8] = b"c";
 
 /// One rollout in a list of rollouts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RolloutRow {
     pub id: String,
     pub title: Option<String>,
@@ -88,7 +88,7 @@ impl Row for DueRow {
 }
 
 /// One flag in a list of flags, by the events as they were recorded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FlagRow {
     pub key: String,
     /// The flag services and environments that recorded changes of it, sorted.
@@ -102,7 +102,18 @@ pub struct FlagRow {
 }
 
 /// One flag service and environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct FlagHome {
     pub service: String,
     pub environment: String,
@@ -116,7 +127,9 @@ impl Row for FlagRow {
 }
 
 /// Numbers about the whole ledger.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Counts {
     pub events: u64,
     /// Events of types that this version does not know, or whose data it cannot read: every
