@@ -15,7 +15,7 @@ use utoipa::openapi::{
     path::{Operation, Parameter, ParameterIn},
 };
 
-use super::{App, contract::TOKEN, gate::Barred, problem::Problem};
+use super::{App, contract::TOKEN, gate::Barred, min_seq, problem::Problem};
 use crate::principal::Scope;
 
 /// Who may use a route.
@@ -91,8 +91,12 @@ impl Access {
     }
 }
 
+/// Whether a handler reads it from the query string. `min_seq` is not a handler's: `min_seq.rs` takes it out.
 fn in_query(parameter: &RefOr<Parameter>) -> bool {
-    matches!(parameter, RefOr::T(Parameter { parameter_in: ParameterIn::Query, .. }))
+    let RefOr::T(Parameter { name, parameter_in: ParameterIn::Query, .. }) = parameter else {
+        return false;
+    };
+    name != min_seq::NAME
 }
 
 fn door(operation: &Operation) -> Result<Door, &'static str> {
@@ -134,7 +138,7 @@ pub(super) async fn authorize(
     let Some(route) = doors.get(method.as_str()).or(heading) else {
         return wrong_method(&access.methods(path));
     };
-    let stray = !route.asks && request.uri().query().is_some_and(|query| !query.is_empty());
+    let stray = !route.asks && request.uri().query().is_some_and(min_seq::stands_not_alone);
     if let Door::Scoped(scope) = &route.door {
         let principal = match app.gate.identify(&request) {
             Ok(principal) if principal.may(scope) => principal,

@@ -17,7 +17,7 @@ use utoipa::openapi::{
 use super::{App, Problem};
 use crate::filter;
 
-const NAME: &str = "min_seq";
+pub(super) const NAME: &str = "min_seq";
 
 /// What the paths that read begin with.
 const READ: &str = "/api/v1/";
@@ -38,6 +38,11 @@ pub(super) fn describe(document: &mut OpenApi) {
             .build();
         operation.parameters.get_or_insert_default().push(RefOr::T(parameter));
     }
+}
+
+/// Whether a query string has any other parameter.
+pub(super) fn stands_not_alone(query: &str) -> bool {
+    query.split('&').any(|pair| !pair.is_empty() && pair.split('=').next() != Some(NAME))
 }
 
 /// Lets a question through once the views hold the entry that it names.
