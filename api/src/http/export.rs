@@ -48,7 +48,10 @@ struct Rest {
     responses((
         status = 200,
         description = "Complete if its last line is the trailer",
-        content_type = "application/x-ndjson"
+        content(
+            (String = "application/x-ndjson"),
+            (String = "text/csv; charset=utf-8; header=present")
+        )
     )),
     security(("token" = ["events:read"]))
 )]

@@ -95,6 +95,13 @@ pub(super) fn complete(method: &str, path: &str, operation: &mut Value) {
             let schema = json!({ "$ref": "#/components/schemas/SomeAnswer" });
             set(success, "content", json!({ "application/json": { "schema": schema } }));
         }
+        // What is no JSON is text.
+        for media in success.get_mut("content").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            if media.1.get("schema").is_none() {
+                set(media.1, "schema", json!({ "type": "string" }));
+            }
+        }
         if reads && !streams {
             let header = json!({
                 "description": "The entry that the answer was computed at: SEQ:HASH",
