@@ -27,7 +27,9 @@ impl Server {
     /// `serve` over a directory, logging to a file as it would to a collector.
     pub(crate) fn of(dir: &Path, log: &Path) -> Server {
         let mut command = Command::new(binary());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
+        // What it announces by itself would be other events from run to run.
+        command.args(["serve", "--listen", "127.0.0.1:0", "--scheduler", "off", "--data-dir"]);
+        command.arg(dir);
         command.stderr(File::create(log).unwrap());
         let server = Server::start(command);
         let begun = Instant::now();
