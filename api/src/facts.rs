@@ -33,7 +33,7 @@ use serde_json::Value;
 use crate::{
     answers::AsOf,
     clock,
-    entries::{erased, shown_by},
+    entries::{erased, shown_by, text_by},
     exit::{Code, fail},
     filter::Question,
     history::{self, History},
@@ -257,12 +257,12 @@ impl Facts {
         &self,
         question: &Question,
         limit: usize,
-    ) -> anyhow::Result<(Vec<Value>, bool, AsOf)> {
+    ) -> anyhow::Result<(String, Option<u64>, AsOf)> {
         let Question { filter, order, after } = question;
         let at = self.views.events(&*self.log, filter, *order, *after, limit)?;
         let (page, as_of) = parts(at);
         let allowed = self.redactions(&page.entries)?;
-        Ok((shown_by(&page.entries, &allowed), page.next.is_some(), as_of))
+        Ok((text_by(&page.entries, &allowed), page.next, as_of))
     }
 
     /// Some entries of an export up to its head, the redactions that allow erased ones among them,

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{App, Asked, Named, Problem, as_of_headers};
 use crate::{
@@ -60,7 +60,7 @@ pub(super) struct EventAnswer {
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct EventPage {
     #[schemars(with = "Vec<EntryShown>")]
-    data: Vec<Value>,
+    data: Box<RawValue>,
     page: Page,
     as_of: AsOf,
 }
@@ -109,12 +109,11 @@ pub(super) async fn list(
         question.after = Some(cursor::read(&question, &goes_on)?);
     }
     let asked = question.clone();
-    let (entries, more, as_of) = app.facts.ask(move |facts| facts.events(&asked, limit)).await?;
-    let last = entries.last().filter(|_| more).and_then(|last| last.get("seq")?.as_u64());
-    let next = last.map(|last| cursor::write(&question, last));
-    let page = Page { next_cursor: next, has_more: more };
-    let headers = as_of_headers(&as_of);
-    Ok((headers, Json(EventPage { data: entries, page, as_of })).into_response())
+    let (entries, next, as_of) = app.facts.ask(move |facts| facts.events(&asked, limit)).await?;
+    let next_cursor = next.map(|last| cursor::write(&question, last));
+    let page = Page { has_more: next_cursor.is_some(), next_cursor };
+    let data = RawValue::from_string(entries).map_err(anyhow::Error::from)?;
+    Ok((as_of_headers(&as_of), Json(EventPage { data, page, as_of })).into_response())
 }
 
 /// One entry.
