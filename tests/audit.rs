@@ -83,6 +83,10 @@ fn questions() -> Vec<(Vec<String>, String)> {
             "between?from=2026-01-22&until=2026-01-23&limit=9".to_owned(),
         ),
         (
+            words(&["between", "2026-01-22", "2100-01-01", "--by", "recorded", "--limit", "9"]),
+            "between?from=2026-01-22&until=2100-01-01&by=recorded&limit=9".to_owned(),
+        ),
+        (
             words(&["between", "2026-01-22", "2026-01-23", "--rollout", "elsewhere"]),
             "between?from=2026-01-22&until=2026-01-23&rollout=elsewhere".to_owned(),
         ),
@@ -227,6 +231,7 @@ fn what_cannot_be_asked_is_a_problem() {
         ("between?from=2026-01-01", 400, "invalid_request"),
         ("between?from=2026-01-02&until=2026-01-01", 400, "invalid_request"),
         ("between?from=soon&until=later", 400, "invalid_request"),
+        ("between?from=2026-01-01&until=2026-01-02&by=chance", 400, "invalid_request"),
         ("state/f?at=soon", 400, "invalid_request"),
         ("approvals/nowhere", 404, "not_found"),
         ("approvals/appointment-reminders?at=2026-01-01", 400, "invalid_request"),
@@ -242,4 +247,26 @@ fn what_cannot_be_asked_is_a_problem() {
     STORY.run(&["audit", "restated", "nowhere"]).exits(4);
     STORY.run(&["audit", "between", "2026-01-02", "2026-01-01"]).exits(2);
     STORY.run(&["audit", "approvals", ID, "--output", "csv"]).exits(2);
+}
+
+#[test]
+fn between_goes_by_either_time() {
+    let entries = STORY.entries();
+    let moment = |seq: usize| entries[seq]["recorded_at"].as_str().unwrap();
+    let (from, until) = (moment(20), moment(40));
+    let found = |by: &str, rollout: &[&str]| -> Vec<u64> {
+        let args = ["between", from, until, "--by", by, "--limit", "500"];
+        let answer = asked(&[&args[..], rollout].concat());
+        answer["events"].as_array().unwrap().iter().map(|e| e["seq"].as_u64().unwrap()).collect()
+    };
+    // Of those recorded in one moment either all are in it or none.
+    let within = |entry: &&Value| (from..until).contains(&entry["recorded_at"].as_str().unwrap());
+    let seq = |entry: &Value| entry["seq"].as_u64().unwrap();
+    let expected: Vec<u64> = entries.iter().filter(within).map(seq).collect();
+    assert!(expected.len() > 10, "{expected:?}");
+    assert_eq!(found("recorded", &[]), expected);
+    // All of it had happened before, and without a word that is what counts.
+    assert_eq!(found("happened", &[]), Vec::<u64>::new());
+    let ours = found("recorded", &["--rollout", ID]);
+    assert!(ours.iter().all(|seq| expected.contains(seq)), "{ours:?}");
 }

@@ -7,6 +7,7 @@
     reason = "a test that fails should panic, and says on stderr what it could not do"
 )]
 
+mod alike;
 mod audit;
 mod checkpoints;
 mod consumers;

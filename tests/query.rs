@@ -25,7 +25,7 @@ fn event(id: &str, name: &str, subject: &str, time: Option<&str>, data: Value) -
 }
 
 /// Some of everything that can be asked for.
-fn recorded(ledger: &Ledger) {
+pub(crate) fn recorded(ledger: &Ledger) {
     let who = |id: &str| json!({ "kind": "person", "id": id });
     let at = |n: u32| format!("2026-03-{:02}T{:02}:30:00Z", 1 + n, n);
     let events = [
@@ -95,7 +95,7 @@ fn recorded(ledger: &Ledger) {
 }
 
 /// Every question of one parameter, and some of several, as options and their values.
-fn questions() -> Vec<Vec<(&'static str, &'static str)>> {
+pub(crate) fn questions() -> Vec<Vec<(&'static str, &'static str)>> {
     vec![
         vec![],
         vec![("rollout", "one")],
@@ -126,7 +126,7 @@ fn questions() -> Vec<Vec<(&'static str, &'static str)>> {
     ]
 }
 
-fn query(question: &[(&str, &str)]) -> String {
+pub(crate) fn query(question: &[(&str, &str)]) -> String {
     let encoded = |value: &str| {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
         value
@@ -139,20 +139,20 @@ fn query(question: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-fn options(question: &[(&str, &str)]) -> Vec<String> {
+pub(crate) fn options(question: &[(&str, &str)]) -> Vec<String> {
     let option = |(name, value): &(&str, &str)| {
         [format!("--{}", name.replace('_', "-")), (*value).to_owned()]
     };
     question.iter().flat_map(option).collect()
 }
 
-fn seqs(lines: &[Value]) -> Vec<u64> {
+pub(crate) fn seqs(lines: &[Value]) -> Vec<u64> {
     lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect()
 }
 
 /// The lines of an export and its trailer.
 #[track_caller]
-fn parts(text: &str) -> (Vec<Value>, Value) {
+pub(crate) fn parts(text: &str) -> (Vec<Value>, Value) {
     let mut lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let trailer = lines.pop().unwrap()["trailer"].take();
     assert_eq!(trailer["complete"], true, "{trailer}");

@@ -14,19 +14,19 @@ use crate::harness::{Answer, Client, Ledger, PATIENCE, Server, note, notes, sign
 
 /// One message of a stream.
 #[derive(Clone, Debug, Default)]
-struct Message {
-    id: Option<u64>,
-    event: String,
+pub(crate) struct Message {
+    pub(crate) id: Option<u64>,
+    pub(crate) event: String,
     data: Value,
 }
 
 /// An open stream, read message by message.
-struct Stream {
+pub(crate) struct Stream {
     lines: BufReader<ureq::BodyReader<'static>>,
 }
 
 impl Stream {
-    fn open(client: &Client, query: &str) -> Stream {
+    pub(crate) fn open(client: &Client, query: &str) -> Stream {
         Stream::try_open(client, query, None).unwrap_or_else(|refused| panic!("{refused:?}"))
     }
 
@@ -50,7 +50,7 @@ impl Stream {
     }
 
     /// The next message; `None` at the end.
-    fn next(&mut self) -> Option<Message> {
+    pub(crate) fn next(&mut self) -> Option<Message> {
         let mut message = Message::default();
         let mut line = String::new();
         loop {
@@ -189,7 +189,7 @@ fn a_place_is_named_by_id_before_parameter_and_head_means_news() {
         ("?after=18446744073709551615", None),
         ("?headers=some", None),
         ("?names=all", None),
-        ("?limit=3", None),
+        ("?nonsense=3", None),
         ("?since=someday", None),
         ("", Some("abc")),
     ] {

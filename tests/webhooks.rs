@@ -1,6 +1,6 @@
 //! Events sent to other services: order, signatures, retries, restarts, and where nothing is sent.
 
-mod receiver;
+pub(crate) mod receiver;
 
 use std::{
     fs,

@@ -18,7 +18,7 @@ use schemas::{Event, FlagKey, RolloutId};
 
 use crate::{
     answers::{AsOf, View},
-    config::audit::ROWS_LEN_MAX,
+    config::audit::{By, ROWS_LEN_MAX},
     engine::OWN_SOURCE,
     exit::{Code, fail},
     facts::Facts,
@@ -85,6 +85,7 @@ pub fn between(
     told: &impl Told,
     from_us: i64,
     before_us: i64,
+    by: By,
     rollout: Option<&str>,
     wanted: Wanted,
 ) -> Answered<Trail> {
@@ -93,7 +94,15 @@ pub fn between(
     }
     let rollout = rollout.map(rollout_id).transpose()?;
     let (from_us, before_us) = (Some(from_us), Some(before_us));
-    let filter = Filter { rollout, from_us, before_us, ..Filter::default() };
+    let filter = match by {
+        By::Happened => Filter { rollout, from_us, before_us, ..Filter::default() },
+        By::Recorded => Filter {
+            rollout,
+            recorded_from_us: from_us,
+            recorded_before_us: before_us,
+            ..Filter::default()
+        },
+    };
     let ((events, more), as_of) = told.page(&filter, wanted)?;
     Ok((Trail::of(&events, more, None), as_of))
 }

@@ -276,6 +276,9 @@ pub struct Tail {
     /// The server to follow, instead of the one that holds the directory: `http://HOST:PORT`
     #[arg(long, value_name = "URL", requires = "follow")]
     pub url: Option<String>,
+    /// The file that holds the token for it
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -144,6 +144,20 @@ pub fn of_query(
     Ok(given)
 }
 
+/// Refuses by name what asks for one page of an answer, where events go on in the order of the log.
+///
+/// # Errors
+/// When the name is one of those. `place` names what says where it begins instead.
+pub fn refuse_page(name: &str, place: &str) -> anyhow::Result<()> {
+    match ["order", "limit", "cursor"].into_iter().find(|page| *page == name) {
+        Some(name) => Err(usage(&format!(
+            "{name} is for pages of events; here they come in the order of seq and go on, and \
+             {place} says where they begin"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// A filter as the pairs of a query string, one for each name.
 pub fn pairs(given: &EventFilter) -> Vec<(&'static str, String)> {
     let mut given = given.clone();

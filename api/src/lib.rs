@@ -24,6 +24,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod context;
+pub mod elsewhere;
 pub mod engine;
 pub mod entries;
 pub mod example;

@@ -45,11 +45,17 @@ pub fn thin(entry: &Entry) -> Body {
     Body { kind: EVENT, text: format!("{open},{}}}", proof(entry)) }
 }
 
-fn proof(entry: &Entry) -> String {
+/// Writes the three members, without braces.
+pub fn write_proof(text: &mut String, entry: &Entry) {
     let (hash, parent) = (entry.hash(), entry.header().parent);
     let header = STANDARD.encode(entry.header().encode());
-    let mut text = format!(r#""ledgerhash":"{hash}","ledgerheader":"{header}""#);
+    let _ = write!(text, r#""ledgerhash":"{hash}","ledgerheader":"{header}""#);
     let _ = write!(text, r#","ledgerprev":"{parent}""#);
+}
+
+fn proof(entry: &Entry) -> String {
+    let mut text = String::new();
+    write_proof(&mut text, entry);
     text
 }
 

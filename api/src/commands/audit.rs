@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     answers::{Answer, AsOf, View},
     audit, clock,
-    config::audit::Audit as Command,
+    config::audit::{Audit as Command, By},
     context::Context,
     moment,
     output::{self, Format, Rows},
@@ -29,12 +29,17 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             let (data, as_of) = audit::actor(&context.history()?, &id, wanted)?;
             trail(context, data, as_of, "no event names this account")
         }
-        Command::Between { from, until, rollout, page } => {
+        Command::Between { from, until, by, rollout, page } => {
             let wanted = audit::wanted(page.after, page.limit)?;
             let (from, until) = (moment::parse("A", &from)?, moment::parse("B", &until)?);
             let history = context.history()?;
-            let (data, as_of) = audit::between(&history, from, until, rollout.as_deref(), wanted)?;
-            trail(context, data, as_of, "nothing of known time happened between these moments")
+            let rollout = rollout.as_deref();
+            let (data, as_of) = audit::between(&history, from, until, by, rollout, wanted)?;
+            let nothing = match by {
+                By::Happened => "nothing of known time happened between these moments",
+                By::Recorded => "nothing was recorded between these moments",
+            };
+            trail(context, data, as_of, nothing)
         }
         Command::State { flag, at, known_at } => {
             let parse = |option: &str, text: Option<&String>| {

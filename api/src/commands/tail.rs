@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::{
     config::Tail,
     context::Context,
+    elsewhere::Elsewhere,
     entries::shown,
     exit::{Code, fail},
     filter,
@@ -66,11 +67,11 @@ fn recorded(context: &Context, tail: &Tail) -> anyhow::Result<()> {
 /// What is there and what comes, over the stream; connects again when that ends.
 fn follow(context: &Context, tail: &Tail) -> anyhow::Result<()> {
     let mut place: Option<(u64, Hash)> = None;
-    let mut server = server(context, tail)?;
+    let mut server = Some(server(context, tail)?);
     loop {
-        if let Some((url, token)) = server {
+        if let Some(server) = server {
             let after = place.map_or(tail.after, |(seq, _)| Some(seq));
-            if let Some(lines) = connect(tail, &url, token.as_deref(), after)? {
+            if let Some(lines) = connect(tail, &server, after)? {
                 read(context, lines, &mut place)?;
             }
         }
@@ -78,14 +79,14 @@ fn follow(context: &Context, tail: &Tail) -> anyhow::Result<()> {
         output::say(&format!("note: the stream ended{seq}; connecting again"))?;
         thread::sleep(RETRY);
         // It may listen elsewhere by now.
-        server = self::server(context, tail).unwrap_or_default();
+        server = self::server(context, tail).ok();
     }
 }
 
 /// Where to connect, and the token to show there.
-fn server(context: &Context, tail: &Tail) -> anyhow::Result<Option<(String, Option<String>)>> {
+fn server(context: &Context, tail: &Tail) -> anyhow::Result<Elsewhere> {
     if let Some(url) = &tail.url {
-        return Ok(Some((url.trim_end_matches('/').to_owned(), None)));
+        return Elsewhere::at(url, tail.token_file.as_deref());
     }
     let Some(remote) = Remote::of(&context.home()?)? else {
         let what = "no server holds this directory, and only one tells what comes: start \
@@ -93,18 +94,13 @@ fn server(context: &Context, tail: &Tail) -> anyhow::Result<Option<(String, Opti
         return Err(fail(Code::TryAgain, what));
     };
     let (url, token) = remote.address();
-    Ok(Some((url.to_owned(), Some(token.to_owned()))))
+    Ok(Elsewhere::of(url, Some(token.to_owned())))
 }
 
 type Lines = BufReader<ureq::BodyReader<'static>>;
 
 /// Opens the stream. `None` when it may work later.
-fn connect(
-    tail: &Tail,
-    url: &str,
-    token: Option<&str>,
-    after: Option<u64>,
-) -> anyhow::Result<Option<Lines>> {
+fn connect(tail: &Tail, server: &Elsewhere, after: Option<u64>) -> anyhow::Result<Option<Lines>> {
     let config = ureq::Agent::config_builder()
         .timeout_connect(Some(ANSWER_WAIT_MAX))
         .timeout_recv_response(Some(ANSWER_WAIT_MAX))
@@ -112,7 +108,7 @@ fn connect(
         .proxy(None)
         .build();
     let agent: ureq::Agent = config.into();
-    let mut request = agent.get(format!("{url}/api/v1/events/stream"));
+    let mut request = agent.get(format!("{}/api/v1/events/stream", server.url()));
     for (name, value) in filter::pairs(&tail.filter) {
         request = request.query(name, value);
     }
@@ -121,8 +117,8 @@ fn connect(
     }
     // The chain is checked, whatever is wanted of it.
     request = request.query("headers", "all");
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
+    if let Some(bearer) = server.bearer() {
+        request = request.header("authorization", bearer);
     }
     let Ok(mut response) = request.call() else { return Ok(None) };
     let code = match response.status().as_u16() {

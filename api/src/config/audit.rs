@@ -29,7 +29,7 @@ pub enum Audit {
         #[command(flatten)]
         page: Page,
     },
-    /// What happened between two moments, of every rollout and flag
+    /// What happened, or was recorded, between two moments, of every rollout and flag
     Between {
         /// From then on (RFC 3339; a date means its first moment in UTC)
         #[arg(value_name = "A")]
@@ -37,6 +37,9 @@ pub enum Audit {
         /// Before then
         #[arg(value_name = "B")]
         until: String,
+        /// By when it happened, or by when it was recorded
+        #[arg(long, value_enum, default_value_t)]
+        by: By,
         /// Only what is about this rollout
         #[arg(long, value_name = "ID")]
         rollout: Option<String>,
@@ -87,6 +90,16 @@ pub enum Audit {
         #[arg(long, default_value_t = ROWS_LEN, value_name = "N")]
         limit: usize,
     },
+}
+
+/// Which of an event's two times counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum By {
+    /// When it happened, as the sender says
+    #[default]
+    Happened,
+    /// When it was recorded, by the writer's clock
+    Recorded,
 }
 
 /// Which part of a long answer.

@@ -12,7 +12,7 @@ use super::{App, Asked, Named, Problem, as_of_headers, moment_of};
 use crate::{
     answers::{Answer, AsOf, View},
     audit, clock,
-    config::audit::ROWS_LEN,
+    config::audit::{By, ROWS_LEN},
     facts::Facts,
 };
 
@@ -28,17 +28,20 @@ pub(super) struct Page {
     limit: Option<usize>,
 }
 
-/// `?from=&until=&rollout=&after=&limit=`.
+/// `?from=&until=&by=&rollout=&after=&limit=`.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Span {
-    /// What happened then or later.
+    /// Then or later.
     #[param(required = true)]
     from: Option<String>,
-    /// What happened before then.
+    /// Before then.
     #[param(required = true)]
     until: Option<String>,
+    /// `recorded` goes by when events were recorded; `happened`, or nothing, by when they happened.
+    #[param(pattern = "^(happened|recorded)$")]
+    by: Option<String>,
     /// Only what is about this rollout.
     rollout: Option<String>,
     /// Only rows behind the one of this seq, in the order of the answer.
@@ -169,7 +172,7 @@ pub(super) async fn actor(
     answer(&app, move |facts| audit::actor(facts, &id, wanted)).await
 }
 
-/// What happened between two moments, of every rollout and flag.
+/// What happened, or was recorded, between two moments, of every rollout and flag.
 #[utoipa::path(
     get,
     path = "/api/v1/audit/between",
@@ -188,8 +191,15 @@ pub(super) async fn between(
     let (Some(from), Some(until)) = (from, until) else {
         return Err(Problem::invalid("from and until are both needed"));
     };
-    answer(&app, move |facts| audit::between(facts, from, until, span.rollout.as_deref(), wanted))
-        .await
+    let by = match span.by.as_deref() {
+        None | Some("happened") => By::Happened,
+        Some("recorded") => By::Recorded,
+        Some(_) => return Err(Problem::invalid("by is happened or recorded")),
+    };
+    answer(&app, move |facts| {
+        audit::between(facts, from, until, by, span.rollout.as_deref(), wanted)
+    })
+    .await
 }
 
 /// The gates of a flag at a moment, and which event set each.

@@ -66,7 +66,7 @@ pub(super) async fn follow(
             "after" => &mut asked.after,
             "headers" => &mut asked.headers,
             "names" => &mut asked.names,
-            _ => return Ok(false),
+            _ => return filter::refuse_page(name, "after").map(|()| false),
         };
         *one = Some(value.to_owned());
         Ok(true)

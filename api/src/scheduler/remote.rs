@@ -11,6 +11,7 @@ use super::{Board, Due, page};
 use crate::{
     clock,
     context::Context,
+    elsewhere::Elsewhere,
     exit::{Code, Failure, fail},
     history::History,
     remote::{Receipt, code_of},
@@ -19,13 +20,9 @@ use crate::{
 /// How long a server may take to answer.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Longest token file in bytes.
-const TOKEN_SIZE_MAX: usize = 4_096;
-
 /// A server, by its address.
 pub struct Server {
-    url: String,
-    token: Option<String>,
+    place: Elsewhere,
     agent: ureq::Agent,
 }
 
@@ -35,30 +32,12 @@ impl Server {
     /// # Errors
     /// When the file cannot be read, or the address is none.
     pub fn at(url: &str, token_file: Option<&Path>) -> anyhow::Result<Server> {
-        if !(url.starts_with("http://") || url.starts_with("https://")) {
-            return Err(fail(Code::Usage, "--url wants http://HOST:PORT or https://HOST"));
-        }
-        let read = |path: &Path| -> anyhow::Result<String> {
-            let text = std::fs::read_to_string(path).context("--token-file cannot be read")?;
-            let token = text.trim();
-            if token.is_empty() || token.len() > TOKEN_SIZE_MAX {
-                return Err(fail(Code::Usage, "--token-file holds no token"));
-            }
-            Ok(token.to_owned())
-        };
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(WAIT_MAX))
             .http_status_as_error(false)
             .build();
-        Ok(Server {
-            url: url.trim_end_matches('/').to_owned(),
-            token: token_file.map(read).transpose()?,
-            agent: config.into(),
-        })
-    }
-
-    fn bearer(&self) -> Option<String> {
-        self.token.as_ref().map(|token| format!("Bearer {token}"))
+        let place = Elsewhere::at(url, token_file)?;
+        Ok(Server { place, agent: config.into() })
     }
 }
 
@@ -74,23 +53,23 @@ struct Recorded {
 
 impl Board for Server {
     fn due(&self, after: Option<&str>) -> anyhow::Result<Option<Due>> {
-        let mut request = self.agent.get(format!("{}/api/v1/schedule", self.url));
+        let mut request = self.agent.get(format!("{}/api/v1/schedule", self.place.url()));
         if let Some(after) = after {
             request = request.query("after", after);
         }
-        if let Some(bearer) = self.bearer() {
+        if let Some(bearer) = self.place.bearer() {
             request = request.header("authorization", bearer);
         }
-        let answer: Answered<Due> = read(request.call(), &self.url)?;
+        let answer: Answered<Due> = read(request.call(), self.place.url())?;
         Ok(Some(answer.data))
     }
 
     fn record(&self, events: &[Value]) -> anyhow::Result<Vec<Receipt>> {
-        let mut request = self.agent.post(format!("{}/api/v1/events", self.url));
-        if let Some(bearer) = self.bearer() {
+        let mut request = self.agent.post(format!("{}/api/v1/events", self.place.url()));
+        if let Some(bearer) = self.place.bearer() {
             request = request.header("authorization", bearer);
         }
-        let answer: Recorded = read(request.send_json(events), &self.url)?;
+        let answer: Recorded = read(request.send_json(events), self.place.url())?;
         Ok(answer.receipts)
     }
 }

@@ -3,14 +3,14 @@
 use std::{fmt::Write as _, ops::Range, sync::OnceLock};
 
 use axum::body::Bytes;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use ledger::{Entry, Hash, Header, Log, LogError, Seq};
+use ledger::{Entry, Hash, Log, LogError, Seq};
 use projector::{
     recorded::Recorded,
     views::{About, about, read_entry},
 };
 
 use super::Wanted;
+use crate::wire::write_proof;
 
 /// A page ends before the entry that would make it longer, in bytes; one entry is always taken.
 const PAGE_SIZE_MAX: usize = 256 << 10;
@@ -164,7 +164,7 @@ impl Picked<'_> {
 
     fn bare(&mut self, entry: &Entry) {
         self.flush();
-        write_bare(&mut self.text, "header", entry.header(), entry.hash(), "");
+        write_bare(&mut self.text, "header", entry, "");
     }
 
     fn flush(&mut self) {
@@ -193,7 +193,7 @@ fn write_entry(text: &mut String, entry: &Entry) -> Range<usize> {
     let open = payload.and_then(|payload| payload.strip_suffix('}'));
     let name = entry.payload().and_then(|bytes| ledger::Envelope::read(bytes).ok());
     let (Some(open), Some(name)) = (open, name) else {
-        write_bare(text, "redacted", entry.header(), entry.hash(), r#","redacted":true"#);
+        write_bare(text, "redacted", entry, r#","redacted":true"#);
         return text.len()..text.len();
     };
     let known = name.event_type();
@@ -203,21 +203,14 @@ fn write_entry(text: &mut String, entry: &Entry) -> Range<usize> {
     let _ = writeln!(text, "event: {name}");
     let named = start..text.len();
     let _ = write!(text, "data: {open},");
-    write_proof(text, entry.header(), entry.hash());
+    write_proof(text, entry);
     text.push_str("}\n\n");
     named
 }
 
 /// A message without an event: the proof, and `more` behind it.
-fn write_bare(text: &mut String, name: &str, header: &Header, hash: Hash, more: &str) {
-    let _ = write!(text, "id: {}\nevent: {name}\ndata: {{", header.seq);
-    write_proof(text, header, hash);
+fn write_bare(text: &mut String, name: &str, entry: &Entry, more: &str) {
+    let _ = write!(text, "id: {}\nevent: {name}\ndata: {{", entry.seq());
+    write_proof(text, entry);
     let _ = write!(text, "{more}}}\n\n");
-}
-
-fn write_proof(text: &mut String, header: &Header, hash: Hash) {
-    let bytes = STANDARD.encode(header.encode());
-    let parent = header.parent;
-    let _ =
-        write!(text, r#""ledgerhash":"{hash}","ledgerheader":"{bytes}","ledgerprev":"{parent}""#);
 }

@@ -142,7 +142,7 @@ impl Progress {
         if from > self.next {
             let what = format!(
                 "only what was dealt with can be replayed, and entry {} is next; to leave entries \
-                 out, remove the webhook and add it with --after",
+                 out, remove the webhook and add it with --from",
                 self.next
             );
             return Err(fail(Code::Conflict, what));
@@ -196,7 +196,13 @@ impl Endpoint {
 /// When a condition is unknown or its value cannot be one.
 pub fn filter_of(conditions: &Conditions) -> anyhow::Result<Filter> {
     let pairs: Vec<(String, String)> = conditions.clone().into_iter().collect();
-    filter::parse(&filter::of_query(&pairs, |_, _| Ok(false))?)
+    let given = filter::of_query(&pairs, |name, _| match name {
+        "after" => {
+            Err(fail(Code::Usage, "after is no condition; from says where a webhook begins"))
+        }
+        _ => filter::refuse_page(name, "from").map(|()| false),
+    })?;
+    filter::parse(&given)
 }
 
 /// The conditions that were given on the command line.
