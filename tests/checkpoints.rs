@@ -274,3 +274,64 @@ fn a_snapshots_kpis_say_the_same_everywhere() {
     }
     server.stop();
 }
+
+/// A token that may read and append as one source; the file that holds it, and its id.
+fn token(ledger: &Ledger, name: &str, source: &str, scopes: &[&str]) -> (String, String) {
+    let mut args = vec!["token", "create", "--for", name, "--source", source];
+    args.extend(scopes.iter().flat_map(|scope| ["--scope", scope]));
+    args.extend(["--expires", "P1D", "--output", "json"]);
+    let made = ledger.run(&args).ok().json();
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    (ledger.file(name, format!("{}\n", text("token"))), text("id"))
+}
+
+#[test]
+fn a_scheduler_elsewhere_shows_a_token_that_may_do_no_more_than_it_needs() {
+    const SCHEDULER: &str = "urn:rollout-ledger:scheduler";
+    let ledger = Ledger::new();
+    ledger.append(&history()).ok();
+    let appends = ["events:append:rollout.checkpoint", "events:append:rollout.cleanup"];
+    let needed = [&["events:read"][..], &appends].concat();
+    let (own, id) = token(&ledger, "own", SCHEDULER, &needed);
+    let (other, _) = token(&ledger, "other", SOURCE, &needed);
+    let (reader, _) = token(&ledger, "reader", SCHEDULER, &["events:read", appends[1]]);
+    let (writer, _) = token(&ledger, "writer", SCHEDULER, &appends);
+    let server = ledger.serve();
+    let run = |file: &str, once: &[&str]| {
+        let args = ["schedule", "run", "--url", &server.url, "--token-file", file];
+        ledger.run(&[&args[..], once].concat())
+    };
+    let said = || {
+        let entries = ledger.entries();
+        let own = entries.into_iter().filter(|entry| entry["event"]["source"] == SCHEDULER);
+        own.map(|mut entry| entry["event"].take()).collect::<Vec<_>>()
+    };
+    // Also when it is not asked to end: trying again would not help.
+    for once in [&["--once"][..], &[]] {
+        run(&other, once).exits(7).says("source");
+        run(&reader, once).exits(7).says("events:append");
+        run(&writer, once).exits(7).says("events:read");
+        run(&ledger.file("unknown", "rlt_unknown"), once).exits(7).says("token");
+    }
+    ledger.run(&["schedule", "run", "--once", "--url", &server.url]).exits(7).says("token");
+    for none in ["", " \n", "two words", "not\nprintable\u{7}"] {
+        run(&ledger.file("none", none), &["--once"]).exits(2).says("--token-file");
+    }
+    run("nowhere", &["--once"]).exits(1).says("--token-file");
+    assert_eq!(said(), [] as [Value; 0]);
+
+    let out = run(&own, &["--once"]).ok().out;
+    assert_eq!(out.trim_end(), "5 announced, 0 known already; next: nothing");
+    let events = said();
+    assert_eq!(events.len(), EXPECTED.len());
+    for event in &events {
+        assert_eq!((&event["authtype"], &event["authid"]), (&json!("token"), &json!(id)));
+        assert_eq!(event["recordedvia"], "http");
+    }
+    let out = run(&own, &["--once"]).ok().out;
+    assert_eq!(out.trim_end(), "0 announced, 0 known already; next: nothing");
+    ledger.run(&["token", "revoke", &id, "--reason", "the host moved"]).ok();
+    run(&own, &[]).exits(7).says("revoked");
+    server.stop();
+    ledger.verifies();
+}

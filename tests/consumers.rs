@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{Ledger, Server, binary, notes, root, wait},
     tamper::python,
+    tokens::create,
 };
 
 /// The consumers that are programs; the page is the fourth.
@@ -35,6 +36,12 @@ fn examples() -> PathBuf {
 }
 
 fn program(name: &str) -> Command {
+    let mut command = bare(name);
+    command.env_remove("LEDGER_TOKEN");
+    command
+}
+
+fn bare(name: &str) -> Command {
     match name {
         "python" => {
             let mut command = Command::new(python());
@@ -93,9 +100,16 @@ struct Page {
 
 impl Page {
     fn open(ledger: &str, dir: &Path, conditions: &[&str]) -> Page {
+        Page::open_with(ledger, "", dir, conditions)
+    }
+
+    /// With a token that the page's server shows.
+    fn open_with(ledger: &str, token: &str, dir: &Path, conditions: &[&str]) -> Page {
         let chromium = found("chromium", "apt-get install --no-install-recommends chromium");
         let script = examples().join("javascript/serve.mjs");
-        let mut server = Running::start(Command::new(node()).arg(script).arg(ledger));
+        let mut command = Command::new(node());
+        command.arg(script).arg(ledger).env("LEDGER_TOKEN", token);
+        let mut server = Running::start(&mut command);
         let url = server.line().strip_prefix("listening on ").unwrap().to_owned();
         let mut command = Command::new(node());
         command.arg(root().join("tests/browser.mjs"));
@@ -268,4 +282,35 @@ fn no_consumer_takes_what_was_changed() {
         let (code, _) = Running::start(program(name).arg(&server.url).arg(state)).end();
         assert_eq!(code, Some(3), "{name}");
     }
+}
+
+#[test]
+fn every_consumer_shows_its_token_and_says_when_it_is_refused() {
+    let ledger = Ledger::new();
+    let token = create(&ledger, &[]);
+    ledger.append(&notes("a", 3)).ok();
+    let server = ledger.serve();
+    server.ready();
+    let last = ledger.entries().len() as u64 - 1;
+    let url = server.url.as_str();
+    for name in PROGRAMS {
+        for (given, code) in [(token.text.as_str(), 0), ("rlt_unknown", 1), ("", 1)] {
+            let state = ledger.temp.path().join(format!("{name} {code}.json"));
+            let mut command = program(name);
+            command.arg(url).arg(&state).args(["--until", &last.to_string()]);
+            let (ended, seen) = Running::start(command.env("LEDGER_TOKEN", given)).end();
+            assert_eq!(ended, Some(code), "{name}: {seen:?}");
+            assert_eq!(seen.len() as u64, if code == 0 { last + 1 } else { 0 }, "{name}");
+        }
+    }
+    let reached = format!("status.seq === '{last}'");
+    for (given, condition, state) in [
+        (token.text.as_str(), reached.as_str(), "live"),
+        ("", "status.state === 'refused'", "refused"),
+    ] {
+        let dir = ledger.temp.path().join(state);
+        let shown = Page::open_with(url, given, &dir, &[condition]).shows();
+        assert_eq!(shown["state"], state, "{shown}");
+    }
+    server.stop();
 }

@@ -10,7 +10,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, Ledger, PATIENCE, Server, note, notes, signal};
+use crate::{
+    harness::{Answer, Client, Ledger, PATIENCE, Ran, Server, note, notes, signal},
+    tokens::create,
+};
 
 /// One message of a stream.
 #[derive(Clone, Debug, Default)]
@@ -376,4 +379,32 @@ fn tail_prints_what_is_there_and_follows_over_a_restart() {
     assert_eq!(next()["seq"], newest);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn tail_shows_a_token_to_a_server_elsewhere() {
+    let ledger = Ledger::new();
+    let token = create(&ledger, &[]);
+    let newest = ledger.append(&notes("a", 3)).ok().lines()[2]["seq"].clone();
+    let server = ledger.serve();
+    // Somewhere else: the directory is another one.
+    let elsewhere = Ledger::absent();
+    let file = elsewhere.file("token", format!("{}\n", token.text));
+    let tail = ["event", "tail", "--follow", "--output", "jsonl", "--url", &server.url];
+    let with = |file: &str| elsewhere.command(&[&tail[..], &["--token-file", file]].concat());
+    let mut child = with(&file).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    while next()["seq"] != newest {}
+    ledger.append(&notes("b", 1)).ok();
+    while next()["event"]["id"] != "b-0" {}
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    elsewhere.run(&tail).exits(7).says("token");
+    let refused = |file: &str| Ran::of(with(file).output().unwrap());
+    refused(&elsewhere.file("unknown", "rlt_unknown")).exits(7).says("token");
+    refused(&elsewhere.file("none", "")).exits(2).says("--token-file");
+    elsewhere.run(&["event", "tail", "--follow", "--token-file", &file]).exits(2);
+    server.stop();
 }

@@ -3,8 +3,9 @@
 //
 //     node consumer.mjs URL STATE [--until SEQ]
 //
-// Needs Node 18 and nothing else. Prints a line for each entry. Exit 0 at --until, 3 when the chain
-// does not hold, 1 when asked wrongly.
+// Needs Node 18 and nothing else. Shows the token in LEDGER_TOKEN, if there is one. Prints a line for
+// each entry. Exit 0 at --until, 3 when the chain does not hold, 1 when asked wrongly or the token is
+// refused.
 
 import { open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -12,6 +13,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { BEGINNING, Broken, check } from "./verify.mjs";
 
 const SILENCE = 45_000; // milliseconds; three heartbeats
+
+/** The server wants another token. */
+class Refused extends Error {}
 
 async function load(path) {
   try {
@@ -55,8 +59,13 @@ async function* messages(body, silent) {
 
 async function connect(url, place, signal) {
   const headers = place.seq < 0 ? {} : { "Last-Event-ID": String(place.seq) };
+  const token = process.env.LEDGER_TOKEN?.trim();
+  if (token) headers.Authorization = `Bearer ${token}`;
   const response = await fetch(new URL("/api/v1/events/stream", url), { headers, signal });
   if (response.status === 409) throw new Broken("the log is shorter than what was seen of it");
+  if (response.status === 401 || response.status === 403) {
+    throw new Refused(`the server answered ${response.status}; LEDGER_TOKEN wants a token that may read`);
+  }
   if (!response.ok) throw new Error(`the server answered ${response.status}`);
   return response.body;
 }
@@ -77,7 +86,7 @@ async function follow(url, path, until) {
         if (place.seq === until) return;
       }
     } catch (e) {
-      if (e instanceof Broken) throw e;
+      if (e instanceof Broken || e instanceof Refused) throw e;
       console.error(`trying again: ${e.message}`);
     } finally {
       clearTimeout(silent);

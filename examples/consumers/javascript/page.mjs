@@ -1,5 +1,9 @@
 // The page: follows the stream with EventSource, checks every entry, and keeps its place in
 // localStorage, so that it goes on after a reload and after the server's restart.
+//
+// EventSource sends no headers of its own, so no token, and a token does not belong into an address,
+// which logs keep. serve.mjs shows it for this page; without such a server, read the stream with
+// `fetch` and the header `Authorization`, as consumer.mjs does.
 
 import { BEGINNING, Broken, check } from "./verify.mjs";
 
@@ -55,6 +59,7 @@ source.onerror = () => {
   if (source.readyState === EventSource.CLOSED) {
     fetch(`/api/v1/events/stream?after=${Math.max(place.seq, 0)}`).then((answer) => {
       if (answer.status === 409) say("broken", "The log is shorter than what was seen of it");
+      else if ([401, 403].includes(answer.status)) say("refused", "serve.mjs wants LEDGER_TOKEN");
       else setTimeout(() => location.reload(), 1000);
     }, () => setTimeout(() => location.reload(), 1000));
   }

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 // Serves the page, and passes the stream on to the ledger: a browser reads it from the page's own
-// origin only.
+// origin only. The token in LEDGER_TOKEN, if there is one, is shown from here, because EventSource
+// sends no headers; the browser never has it. So whoever may connect here reads what the token may
+// read: before others may, let this server ask who they are.
 //
 //     node serve.mjs LEDGER_URL [PORT]
 
@@ -15,8 +17,11 @@ if (ledger === undefined) {
   process.exit(1);
 }
 
+const token = process.env.LEDGER_TOKEN?.trim();
+
 function pass(asked, answer) {
   const headers = { accept: "text/event-stream" };
+  if (token) headers.authorization = `Bearer ${token}`;
   if (asked.headers["last-event-id"]) headers["last-event-id"] = asked.headers["last-event-id"];
   const passed = request(new URL(asked.url, ledger), { headers }, (stream) => {
     answer.writeHead(stream.statusCode, { ...stream.headers, connection: "keep-alive" });
@@ -30,6 +35,11 @@ function pass(asked, answer) {
 }
 
 const server = createServer(async (asked, answer) => {
+  // Under another name a page of somebody else could read what is passed on.
+  const here = server.address().port;
+  if (![`127.0.0.1:${here}`, `localhost:${here}`].includes(asked.headers.host)) {
+    return answer.writeHead(421).end();
+  }
   const path = asked.url.split("?")[0];
   if (path === "/api/v1/events/stream") return pass(asked, answer);
   const name = path === "/" ? "index.html" : path.slice(1);

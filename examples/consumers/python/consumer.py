@@ -3,8 +3,9 @@
 
     consumer.py URL STATE [--until SEQ]
 
-Needs Python 3.9 and the package blake3; written from docs/STREAM.md alone. Prints a line for each
-entry. Exit 0 at --until, 3 when the chain does not hold, 1 when asked wrongly.
+Needs Python 3.9 and the package blake3; written from docs/STREAM.md alone. Shows the token in
+LEDGER_TOKEN, if there is one. Prints a line for each entry. Exit 0 at --until, 3 when the chain
+does not hold, 1 when asked wrongly or the token is refused.
 """
 
 import base64
@@ -24,6 +25,10 @@ SILENCE = 45  # seconds; three heartbeats
 
 class Broken(Exception):
     """What arrived does not hold. Trying again cannot help."""
+
+
+class Refused(Exception):
+    """The server wants another token."""
 
 
 def canonical(value):
@@ -97,10 +102,15 @@ def connect(url, place):
     headers = {"Accept": "text/event-stream"}
     if place["seq"] >= 0:
         headers["Last-Event-ID"] = str(place["seq"])
+    token = os.environ.get("LEDGER_TOKEN", "").strip()
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     connection.request("GET", "/api/v1/events/stream", headers=headers)
     response = connection.getresponse()
     if response.status == 409:
         raise Broken("the log is shorter than what was seen of it")
+    if response.status in (401, 403):
+        raise Refused(f"the server answered {response.status}; LEDGER_TOKEN wants a token that may read")
     if response.status != 200:
         raise OSError(f"the server answered {response.status}")
     return response
@@ -139,6 +149,9 @@ def main():
     except Broken as e:
         print(f"error: {e}; keep what you have and call a person", file=sys.stderr)
         return 3
+    except Refused as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 1
     return 0
 
 

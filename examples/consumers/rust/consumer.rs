@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Written from `docs/STREAM.md` alone and without the ledger's own crates. Needs `base64`,
-//! `blake3`, `serde_json` and `sha2`. Prints a line for each entry. Exit 0 at `--until`, 3 when the
-//! chain does not hold, 1 when asked wrongly.
+//! `blake3`, `serde_json` and `sha2`. Shows the token in `LEDGER_TOKEN`, if there is one. Prints a
+//! line for each entry. Exit 0 at `--until`, 3 when the chain does not hold, 1 when asked wrongly or
+//! the token is refused.
 
 #![allow(
     clippy::indexing_slicing,
@@ -42,6 +43,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 enum Trouble {
     /// What arrived does not hold. Trying again cannot help.
     Broken(String),
+    /// The server wants another token.
+    Refused(String),
     Connection(io::Error),
 }
 
@@ -172,7 +175,13 @@ fn connect(address: &str, place: &Place) -> Result<BufReader<TcpStream>, Trouble
     let mut socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(SILENCE))?;
     let last = place.seq.map_or_else(String::new, |seq| format!("Last-Event-ID: {seq}\r\n"));
-    let asked = format!("GET /api/v1/events/stream HTTP/1.0\r\nHost: {address}\r\n{last}\r\n");
+    let token = env::var("LEDGER_TOKEN").unwrap_or_default();
+    let shown = match token.trim() {
+        "" => String::new(),
+        token => format!("Authorization: Bearer {token}\r\n"),
+    };
+    let asked =
+        format!("GET /api/v1/events/stream HTTP/1.0\r\nHost: {address}\r\n{last}{shown}\r\n");
     socket.write_all(asked.as_bytes())?;
     let mut lines = BufReader::new(socket);
     let mut line = String::new();
@@ -185,6 +194,9 @@ fn connect(address: &str, place: &Place) -> Result<BufReader<TcpStream>, Trouble
     match status.as_str() {
         "200" => Ok(lines),
         "409" => broken("the log is shorter than what was seen of it"),
+        "401" | "403" => Err(Trouble::Refused(format!(
+            "the server answered {status}; LEDGER_TOKEN wants a token that may read"
+        ))),
         _ => Err(io::Error::other(format!("the server answered {status:?}")).into()),
     }
 }
@@ -234,7 +246,7 @@ fn follow(address: &str, state: &Path, until: Option<u64>) -> Result<(), Trouble
         let ended = connect(address, &place).and_then(|lines| read(lines, place, state, until));
         match ended {
             Err(Trouble::Connection(e)) => eprintln!("trying again: {e}"),
-            Err(broken) => return Err(broken),
+            Err(final_one) => return Err(final_one),
             Ok(()) if Place::load(state)?.is_at(until) => return Ok(()),
             Ok(()) => {}
         }
@@ -260,6 +272,10 @@ fn main() -> ExitCode {
         Err(Trouble::Broken(what)) => {
             eprintln!("error: {what}; keep what you have and call a person");
             ExitCode::from(3)
+        }
+        Err(Trouble::Refused(what)) => {
+            eprintln!("error: {what}");
+            ExitCode::from(1)
         }
         Err(Trouble::Connection(e)) => {
             eprintln!("error: {e}");
