@@ -401,9 +401,9 @@ fn tail_shows_a_token_to_a_server_elsewhere() {
     child.kill().unwrap();
     child.wait().unwrap();
 
-    elsewhere.run(&tail).exits(7).says("token");
+    elsewhere.run(&tail).exits(6).says("token");
     let refused = |file: &str| Ran::of(with(file).output().unwrap());
-    refused(&elsewhere.file("unknown", "rlt_unknown")).exits(7).says("token");
+    refused(&elsewhere.file("unknown", "rlt_unknown")).exits(6).says("token");
     refused(&elsewhere.file("none", "")).exits(2).says("--token-file");
     elsewhere.run(&["event", "tail", "--follow", "--token-file", &file]).exits(2);
     server.stop();

@@ -142,7 +142,10 @@ impl Scheduler {
                 }
                 Err(error) => error,
             };
-            let index = error.downcast_ref::<Failure>().filter(|f| f.code != Code::TryAgain);
+            // Whoever may not record this has to be told so, and not that all is announced.
+            let index = error
+                .downcast_ref::<Failure>()
+                .filter(|f| !matches!(f.code, Code::TryAgain | Code::Auth));
             let index = index.and_then(|f| f.index).filter(|index| *index < events.len());
             let Some(index) = index else { return Err(error) };
             let refused = events.remove(index);
