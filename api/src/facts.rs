@@ -259,7 +259,7 @@ impl Facts {
         limit: usize,
     ) -> anyhow::Result<(String, Option<u64>, AsOf)> {
         let Question { filter, order, after } = question;
-        let at = self.views.events(&*self.log, filter, *order, *after, limit)?;
+        let at = self.views.entries(&*self.log, filter, *order, *after, limit)?;
         let (page, as_of) = parts(at);
         let allowed = self.redactions(&page.entries)?;
         Ok((text_by(&page.entries, &allowed), page.next, as_of))
@@ -274,7 +274,7 @@ impl Facts {
             Order::Ascending => *after,
             Order::Descending => Some(after.unwrap_or(u64::MAX).min(head.saturating_add(1))),
         };
-        let at = self.views.events(&*self.log, filter, *order, after, EXPORT_LEN)?;
+        let at = self.views.entries(&*self.log, filter, *order, after, EXPORT_LEN)?;
         let (mut page, _) = parts(at);
         let len = page.entries.len();
         page.entries.retain(|entry| entry.seq().0 <= head);

@@ -24,6 +24,7 @@ use schemas::{FlagKey, RolloutId};
 
 pub use about::{About, read_entry};
 pub use diff::{DIFFERENCES_LEN_MAX, Difference};
+use filter::What;
 pub use filter::{Filter, Page, about};
 pub use missing::{
     FILLS_LEN_MAX, IMPORTS_LEN_MAX, LOOSE_FLAGS_LEN_MAX, SOURCES_LEN_MAX, SOURCES_SEEN_MAX, rows_of,
@@ -319,8 +320,24 @@ impl Views {
     ) -> Result<At<Page>, ViewsError> {
         let current = self.current();
         let source = Source::new(current.store()?, log);
-        let page = filter.page(&source, current.position.next, order, after, limit)?;
+        let page =
+            filter.page(&source, current.position.next, order, after, limit, What::Events)?;
         Ok(current.at(page))
+    }
+
+    /// The same page for whoever passes entries on as they are: its `events` stay empty.
+    pub fn entries(
+        &self,
+        log: &dyn Log,
+        filter: &Filter,
+        order: Order,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<At<Page>, ViewsError> {
+        let current = self.current();
+        let source = Source::new(current.store()?, log);
+        let next = current.position.next;
+        Ok(current.at(filter.page(&source, next, order, after, limit, What::Entries)?))
     }
 
     fn current(&self) -> RwLockReadGuard<'_, Current> {

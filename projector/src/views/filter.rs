@@ -3,6 +3,7 @@
 mod page;
 
 pub use page::Page;
+pub(in crate::views) use page::What;
 
 use schemas::{FlagKey, RolloutId, StageKey, event, event::measurement::Severity, values::Basis};
 

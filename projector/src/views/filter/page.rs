@@ -15,6 +15,7 @@ use crate::{
 /// Some of the events that fit.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
+    /// Left empty for whoever asked for entries alone.
     pub events: Vec<Recorded>,
     /// The same events as the log holds them.
     pub entries: Vec<Entry>,
@@ -22,6 +23,15 @@ pub struct Page {
     pub next: Option<u64>,
     /// What the answer has cost.
     pub reads: Reads,
+}
+
+/// What a page is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::views) enum What {
+    /// Events and entries.
+    Events,
+    /// Entries alone: reading what they say is most of what a page costs.
+    Entries,
 }
 
 /// Entries that are read from the log in one go.
@@ -43,20 +53,21 @@ impl Filter {
         order: Order,
         after: Option<u64>,
         limit: usize,
+        what: What,
     ) -> Result<Page, ViewsError> {
         let mut page = Page::default();
         let conditions = self.conditions(source, &mut page.reads)?;
         let ranges = self.recorded(source, next, &mut page.reads)?;
         if conditions.is_empty() && ranges.is_none() {
             let mut seqs = all(next, order, after).map(Ok);
-            self.fill(&mut page, source, &mut seqs, limit)?;
+            self.fill(&mut page, source, &mut seqs, limit, what)?;
             return Ok(page);
         }
         let mut matches = Matches::new(source.store, conditions, order, after);
         if let Some(ranges) = ranges {
             matches = matches.within(ranges);
         }
-        self.fill(&mut page, source, &mut matches, limit)?;
+        self.fill(&mut page, source, &mut matches, limit, what)?;
         let Reads { blocks, seqs, .. } = matches.reads();
         page.reads.blocks += blocks;
         page.reads.seqs += seqs;
@@ -69,24 +80,26 @@ impl Filter {
         source: &Source<'_>,
         seqs: &mut Seqs<'_>,
         limit: usize,
+        what: What,
     ) -> Result<(), ViewsError> {
+        let timed = self.from_us.is_some() || self.before_us.is_some();
         loop {
-            let wanted = (limit - page.events.len()).saturating_add(1).min(READ_LEN);
+            let wanted = (limit - page.entries.len()).saturating_add(1).min(READ_LEN);
             let run = seqs.take(wanted).collect::<Result<Vec<u64>, _>>()?;
             if run.is_empty() {
                 return Ok(());
             }
             page.reads.entries += run.len() as u64;
             for entry in in_order(source, &run)? {
-                let event = read_entry(&entry);
-                if !self.admits_time(&event) {
+                let event = (timed || what == What::Events).then(|| read_entry(&entry));
+                if event.as_ref().is_some_and(|event| !self.admits_time(event)) {
                     continue;
                 }
-                if page.events.len() == limit {
-                    page.next = page.events.last().map(|event| event.seq);
+                if page.entries.len() == limit {
+                    page.next = page.entries.last().map(|entry| entry.seq().0);
                     return Ok(());
                 }
-                page.events.push(event);
+                page.events.extend(event.filter(|_| what == What::Events));
                 page.entries.push(entry);
             }
         }
