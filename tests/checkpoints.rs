@@ -1,6 +1,6 @@
 //! What falls due is announced, once, with the time at which it fell due; and what it showed.
 
-use std::{thread, time::Instant};
+use std::{io::Read as _, net::TcpListener, process::Stdio, thread, time::Instant};
 
 use serde_json::{Value, json};
 
@@ -334,4 +334,20 @@ fn a_scheduler_elsewhere_shows_a_token_that_may_do_no_more_than_it_needs() {
     run(&own, &[]).exits(6).says("revoked");
     server.stop();
     ledger.verifies();
+}
+
+#[test]
+fn a_token_goes_out_encrypted_when_the_address_says_so() {
+    /// What a handshake of TLS begins with (RFC 8446, section 5.1).
+    const HANDSHAKE: u8 = 22;
+    let ledger = Ledger::new();
+    let token = ledger.file("token", "rlt_secret");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let args = ["schedule", "run", "--once", "--url", &url, "--token-file", &token];
+    let command = ledger.command(&args).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0];
+    listener.accept().unwrap().0.read_exact(&mut first).unwrap();
+    assert_eq!(first, [HANDSHAKE]);
+    Ran::of(command.wait_with_output().unwrap()).exits(75).says("no answer from the server");
 }

@@ -1,8 +1,13 @@
 //! A server that is named by its address, and the token that it is shown.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use ureq::{
+    config::ConfigBuilder,
+    tls::{RootCerts, TlsConfig},
+    typestate::AgentScope,
+};
 
 use crate::exit::{Code, fail};
 
@@ -42,6 +47,20 @@ impl Elsewhere {
     pub fn bearer(&self) -> Option<String> {
         self.token.as_ref().map(|token| format!("Bearer {token}"))
     }
+}
+
+/// Settings of connections to such a server: certificates are checked against the machine's
+/// authorities, and what is answered is for the caller to judge.
+pub fn connections() -> ConfigBuilder<AgentScope> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(provider);
+    ureq::Agent::config_builder()
+        .tls_config(tls.build())
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
 }
 
 /// The token in a file, without the end of its line.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::{
     config::Tail,
     context::Context,
-    elsewhere::Elsewhere,
+    elsewhere::{Elsewhere, connections},
     entries::shown,
     exit::{Code, fail},
     filter,
@@ -101,11 +101,9 @@ type Lines = BufReader<ureq::BodyReader<'static>>;
 
 /// Opens the stream. `None` when it may work later.
 fn connect(tail: &Tail, server: &Elsewhere, after: Option<u64>) -> anyhow::Result<Option<Lines>> {
-    let config = ureq::Agent::config_builder()
+    let config = connections()
         .timeout_connect(Some(ANSWER_WAIT_MAX))
         .timeout_recv_response(Some(ANSWER_WAIT_MAX))
-        .http_status_as_error(false)
-        .proxy(None)
         .build();
     let agent: ureq::Agent = config.into();
     let mut request = agent.get(format!("{}/api/v1/events/stream", server.url()));

@@ -11,7 +11,7 @@ use super::{Board, Due, page};
 use crate::{
     clock,
     context::Context,
-    elsewhere::Elsewhere,
+    elsewhere::{Elsewhere, connections},
     exit::{Code, Failure, fail},
     history::History,
     remote::{Receipt, code_of},
@@ -32,11 +32,8 @@ impl Server {
     /// # Errors
     /// When the file cannot be read, or the address is none.
     pub fn at(url: &str, token_file: Option<&Path>) -> anyhow::Result<Server> {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(WAIT_MAX))
-            .http_status_as_error(false)
-            .build();
         let place = Elsewhere::at(url, token_file)?;
+        let config = connections().timeout_global(Some(WAIT_MAX)).build();
         Ok(Server { place, agent: config.into() })
     }
 }

@@ -1,5 +1,5 @@
 //! Posts to a receiver, and to nobody else: no redirects, no proxies, and only to an address that
-//! was checked. The one file that names the HTTP client and its TLS.
+//! was checked. The one file that names this HTTP client.
 
 use std::{
     error::Error,
