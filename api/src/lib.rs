@@ -16,6 +16,8 @@
 //! - [`tokens`], [`principal`]: who may connect; [`listener`], [`rates`]: how many and how often.
 //! - [`metrics`], [`logging`]: what it says of itself.
 //! - [`scheduler`]: announces what falls due.
+//! - [`remote`]: the server that holds a directory, asked by a command; [`elsewhere`]: one by its
+//!   address, with a token.
 //! - [`commands`]: one function for each command.
 
 pub mod answers;
