@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use jiff::Span;
 use schemas::{
     event::outcome::CheckpointRecorded,
-    id::Instant,
+    id::{Instant, IsoDuration},
     values::{Target, Window},
 };
 use serde::Serialize;
@@ -217,9 +217,30 @@ pub(crate) fn names(rollout: &Rollout) -> Vec<String> {
     names.extend(outcome.snapshots.iter().map(|s| s.value.checkpoint.to_string()));
     names.extend(outcome.announced.iter().map(|s| s.value.checkpoint.to_string()));
     names.extend(outcome.missed.iter().map(|s| s.value.checkpoint.to_string()));
+    names.extend(mentioned(rollout).filter(|name| is_distance(name)).map(str::to_owned));
     let mut names: Vec<String> = names.into_iter().collect();
     names.sort_by_key(|name| approximate_days(name));
     names
+}
+
+/// What events call a checkpoint in words of their own: those who set a goal for it, measured for
+/// it or found a bug at it. A `baseline` is none.
+fn mentioned(rollout: &Rollout) -> impl Iterator<Item = &str> {
+    let criteria = rollout.decisions.criteria.values();
+    let set = criteria.clone().filter_map(|c| c.set.last()?.value.checkpoint.as_deref());
+    let evaluated = criteria.flat_map(|c| &c.evaluated);
+    let evaluated = evaluated.filter_map(|e| e.value.checkpoint.as_deref());
+    let observed = rollout.measurements.metrics.values().flat_map(|m| &m.observed);
+    let observed = observed.filter_map(|o| o.value.checkpoint.as_deref());
+    let found = rollout.measurements.bugs.values().flat_map(|b| &b.found);
+    let found = found.filter_map(|f| f.value.checkpoint.as_deref());
+    set.chain(evaluated).chain(observed).chain(found)
+}
+
+/// Whether a name is a distance that a snapshot can be away from its anchor, as a
+/// `checkpoint.recorded` would write it.
+fn is_distance(name: &str) -> bool {
+    name.parse::<IsoDuration>().is_ok() && approximate_days(name) > 0
 }
 
 /// Every counting of a checkpoint, in order of time; the last holds.

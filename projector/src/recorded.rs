@@ -2,9 +2,17 @@
 //!
 //! A rollout folds in the order of what happened, not of what was written: by `time`, else by when
 //! it was recorded, then by seq. Two clocks select: what was *known* at a moment, corrections
-//! included, and what had *happened* by a moment, by the corrected time.
+//! included, and what had *happened* by a moment, by the corrected time. What a plan declares is
+//! no happening: only when it was known selects it.
 
-use std::{borrow::Cow, collections::HashMap, fmt};
+#[cfg(test)]
+mod tests;
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use schemas::{
     Envelope, Event, RolloutId,
@@ -176,8 +184,15 @@ impl Recorded {
 
     /// Whether it had happened by then. An event of unknown time had, once the latest moment at
     /// which it can have happened has passed.
+    ///
+    /// What a plan declares without a time of its own is no happening: it holds whenever one looks,
+    /// and only when it came to be known is asked for.
     fn happened_by(&self, as_of: i64) -> bool {
-        let latest = || self.known()?.common().occurrence?.latest.as_ref().map(Instant::micros);
+        let occurrence = self.known().and_then(|event| event.common().occurrence);
+        if self.time.is_none() && occurrence.is_none() && self.known().is_some_and(declares) {
+            return true;
+        }
+        let latest = || occurrence?.latest.as_ref().map(Instant::micros);
         self.happened().map(|at| at.0).or_else(latest).is_some_and(|at| at <= as_of)
     }
 }
@@ -204,11 +219,17 @@ fn declares(event: &Event) -> bool {
 /// The events that an answer rests on, corrected, in the order in which they happened.
 ///
 /// `known_at` first leaves out what had not been recorded by then, corrections and withdrawals
-/// included; `as_of` then leaves out what had not happened by then. Both in Unix microseconds.
+/// included; `as_of` then leaves out what had not happened by then, so that a reading holds until
+/// the observation that restates it was made. Both in Unix microseconds.
 pub fn select(events: &[Recorded], as_of: Option<i64>, known_at: Option<i64>) -> Vec<Recorded> {
     let known = events.iter().filter(|e| known_at.is_none_or(|at| e.recorded_at_us <= at));
     let mut chosen = resolve(known);
-    chosen.retain(|e| as_of.is_none_or(|at| e.happened_by(at)));
+    let Some(as_of) = as_of else { return chosen };
+    chosen.retain(|e| e.happened_by(as_of));
+    let there: HashSet<u64> = chosen.iter().map(|e| e.seq).collect();
+    for event in &mut chosen {
+        event.amended.restated_by.retain(|by| there.contains(by));
+    }
     chosen
 }
 

@@ -100,6 +100,34 @@ fn a_plan_names_more_checkpoints() {
 }
 
 #[test]
+fn events_name_checkpoints_too() {
+    let rows = [
+        (
+            "01-10 09:00 criterion.set criterion=c; text=x; form=threshold; scope=checkpoint; \
+             checkpoint=P1D",
+            "P1D P7D P1M",
+        ),
+        ("01-17 09:00 metric.observed metric=B; checkpoint=P3M; quantity=#3", "P7D P1M P3M"),
+        ("01-17 09:00 bug.found bug=b; title=t; checkpoint=P2W", "P7D P2W P1M"),
+        ("01-10 09:00 metric.observed metric=B; checkpoint=baseline; quantity=#3", "P7D P1M"),
+        ("01-10 09:00 metric.observed metric=B; checkpoint=P0D; quantity=#3", "P7D P1M"),
+        ("01-10 09:00 metric.observed metric=B; checkpoint=PT2H; quantity=#3", "P7D P1M"),
+    ];
+    for (more, expected) in rows {
+        let launched = "01-15 15:00 rollout.launched exposures=all";
+        let rollout = Rollout::fold(&given(&format!("{launched}\n{more}")));
+        let names: Vec<String> = Checkpoints::of(&rollout).0.into_iter().map(|c| c.name).collect();
+        assert_eq!(names.join(" "), expected, "{more}");
+        let falls_due = crate::schedule::of(&rollout);
+        let falls_due = falls_due.iter().filter_map(|scheduled| match &scheduled.what {
+            crate::schedule::What::CheckpointDue(of) => Some(of.checkpoint.as_str()),
+            _ => None,
+        });
+        assert_eq!(falls_due.collect::<Vec<_>>().join(" "), expected, "{more}");
+    }
+}
+
+#[test]
 fn a_plan_names_what_it_counts_from() {
     let history = |words: &str, more: &str| {
         let fields = [("checkpoints/P7D/anchor", "", words)];
