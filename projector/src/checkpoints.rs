@@ -3,7 +3,8 @@
 //! What is pending, due or overdue follows from the plan, the anchor and an instant given as
 //! argument; recorded `checkpoint.due` events only announce it. When the anchor or the plan's time
 //! zone changes, everything here is computed anew, and what had been announced before stands under
-//! `superseded`.
+//! `superseded`. A relaunch begins another counting, and takes back nothing that is true of the one
+//! before.
 
 mod anchor;
 pub mod kpis;
@@ -53,13 +54,17 @@ pub struct Checkpoint {
     pub anchor: Option<u64>,
     /// When that happened.
     pub anchored_at: Option<Moment>,
+    /// When another anchor, such as a relaunch, replaced this one: what had not fallen due by then
+    /// never does. Absent of the counting that holds.
+    pub until: Option<Moment>,
     /// When it falls due; absent without an anchor of known time.
     pub due: Option<Moment>,
     /// Until when a snapshot is in time.
     pub grace_ends: Option<Moment>,
     /// The local days that its results are to cover.
     pub window: Option<Window>,
-    /// Every snapshot, oldest first; the newest holds.
+    /// Every snapshot counted from the anchor, oldest first; the newest holds. Beside them, those
+    /// that count from nothing that holds.
     pub snapshots: Vec<Fact<CheckpointRecorded>>,
     /// Whether a snapshot counted from the anchor is there.
     pub recorded: bool,
@@ -87,6 +92,8 @@ pub enum CheckpointState {
     Late,
     /// Its grace ended without results, and somebody said so.
     Missed,
+    /// A relaunch ended its counting before its grace had.
+    Replaced,
 }
 
 /// One counting of a checkpoint: from an anchor until the next one replaces it.
@@ -105,7 +112,15 @@ impl Checkpoints {
     /// events name.
     pub fn of(rollout: &Rollout) -> Checkpoints {
         let names = names(rollout).into_iter();
-        Checkpoints(names.map(|name| Checkpoint::of(rollout, name)).collect())
+        Checkpoints(names.filter_map(|name| Checkpoint::countings(rollout, &name).pop()).collect())
+    }
+
+    /// The same, and before each what it was counted from earlier, if anything came of that or was
+    /// to: a relaunch takes back nothing that was true of the launch before.
+    pub fn with_earlier(rollout: &Rollout) -> Checkpoints {
+        let all = names(rollout).into_iter();
+        let all = all.flat_map(|name| Checkpoint::countings(rollout, &name));
+        Checkpoints(all.filter(|c| c.until.is_none() || c.came_to_something()).collect())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Checkpoint> {
@@ -122,56 +137,84 @@ impl Checkpoints {
 }
 
 impl Checkpoint {
-    fn of(rollout: &Rollout, name: String) -> Checkpoint {
-        let outcome = &rollout.outcome;
-        let counted_from = CountedFrom::of(rollout, &name);
-        let anchor = counted_from.anchors(rollout).pop();
-        let period = periods(rollout, &name).pop();
-        let snapshots: Vec<_> = snapshots_of(rollout, &name).cloned().collect();
-        // A snapshot that was taken after an earlier launch says nothing of the relaunch.
-        let counting = || snapshots.iter().filter(|s| counts(s, anchor, None));
-        let grace_ends = period.as_ref().map(|p| p.grace_ends);
-        let first = counting().min_by_key(|s| s.from.order_key());
-        let late = first.and_then(Fact::time).zip(grace_ends).is_some_and(|(at, end)| at > end);
-        let holds = |target: &Option<Target>, due: &Instant| match (target, anchor, &period) {
-            (Some(target), Some(anchor), _) if target.seq != anchor.seq => false,
-            (Some(_), _, Some(period)) => due.micros() == period.due.0,
-            (None, Some(anchor), _) => due.micros() >= anchor.time.0,
+    /// Every counting of a checkpoint, in order of time; the last holds, and is always there.
+    fn countings(rollout: &Rollout, name: &str) -> Vec<Checkpoint> {
+        let counted_from = CountedFrom::of(rollout, name);
+        let anchors = counted_from.anchors(rollout);
+        let periods = periods(rollout, name);
+        let until = anchors.iter().skip(1).map(|a| Some(a.time)).chain([None]);
+        let all = anchors.iter().map(|anchor| Some(*anchor));
+        let all = all.chain(anchors.is_empty().then_some(None)).zip(until);
+        let mut all: Vec<Checkpoint> = all
+            .map(|(anchor, until)| {
+                let of = |p: &&Period| anchor.is_some_and(|anchor| p.anchor == anchor);
+                let period = periods.iter().find(of);
+                Checkpoint {
+                    name: name.to_owned(),
+                    counted_from,
+                    anchor: anchor.map(|a| a.seq),
+                    anchored_at: anchor.map(|a| a.time),
+                    until,
+                    due: period.map(|p| p.due),
+                    grace_ends: period.map(|p| p.grace_ends),
+                    window: period.map(|p| p.window.clone()),
+                    snapshots: vec![],
+                    recorded: false,
+                    late: false,
+                    announced: vec![],
+                    missed: None,
+                    superseded: vec![],
+                }
+            })
+            .collect();
+        for snapshot in snapshots_of(rollout, name) {
+            let of = all.iter().position(|c| counts(snapshot, c.counted_anchor(), c.until));
+            // What nobody dated is one of the newest, as is what counts from nothing that holds.
+            let of = of.filter(|_| snapshot.value.anchor.is_some() || snapshot.time().is_some());
+            let of = of.unwrap_or(all.len().saturating_sub(1));
+            all.get_mut(of).into_iter().for_each(|c| c.snapshots.push(snapshot.clone()));
+        }
+        for counting in &mut all {
+            let first = counting.counting().min_by_key(|s| s.from.order_key());
+            let at = first.and_then(Fact::time).zip(counting.grace_ends);
+            (counting.recorded, counting.late) =
+                (first.is_some(), at.is_some_and(|(at, end)| at > end));
+        }
+        said(rollout, name, &mut all);
+        all
+    }
+
+    fn counted_anchor(&self) -> Option<Anchor> {
+        let (seq, time) = self.anchor.zip(self.anchored_at)?;
+        Some(Anchor { seq, time })
+    }
+
+    /// The snapshots that count from its anchor, oldest first. What was taken after an earlier
+    /// launch says nothing of the relaunch.
+    pub(crate) fn counting(&self) -> impl Iterator<Item = &Fact<CheckpointRecorded>> {
+        let anchor = self.counted_anchor();
+        self.snapshots.iter().filter(move |s| counts(s, anchor, self.until))
+    }
+
+    /// Whether anything came of it, or was to, before another anchor replaced its own.
+    fn came_to_something(&self) -> bool {
+        self.due.zip(self.until).is_none_or(|(due, until)| due < until)
+            || !self.snapshots.is_empty()
+            || !self.announced.is_empty()
+            || self.missed.is_some()
+            || !self.superseded.is_empty()
+    }
+
+    /// Whether an announcement for an instant is true of what it is counted from.
+    fn is_said(&self, rollout: &Rollout, target: Option<&Target>, due: &Instant) -> bool {
+        match (target, self.anchor) {
             // What it was counted from may have been withdrawn.
-            (Some(target), None, _) => rollout.moves.iter().any(|m| m.seq == target.seq),
-            // Without an anchor of known time there is nothing to hold it against.
-            (None, None, _) | (Some(_), _, None) => true,
-        };
-        let (mut announced, mut missed, mut superseded) = (vec![], None, vec![]);
-        for said in outcome.announced.iter().filter(|a| a.value.checkpoint.as_str() == name) {
-            let list = if holds(&said.value.anchor, &said.value.due) {
-                &mut announced
-            } else {
-                &mut superseded
-            };
-            list.push(said.seq());
-        }
-        for said in outcome.missed.iter().filter(|m| m.value.checkpoint.as_str() == name) {
-            if holds(&said.value.anchor, &said.value.due) {
-                missed = Some(said.seq());
-            } else {
-                superseded.push(said.seq());
+            (Some(target), None) => rollout.moves.iter().any(|m| m.seq == target.seq),
+            (Some(target), Some(anchor)) => {
+                let in_time = self.until.is_none_or(|until| due.micros() < until.0);
+                target.seq == anchor && in_time && self.due.is_none_or(|d| d.0 == due.micros())
             }
-        }
-        Checkpoint {
-            counted_from,
-            anchor: anchor.map(|a| a.seq),
-            anchored_at: anchor.map(|a| a.time),
-            due: period.as_ref().map(|p| p.due),
-            grace_ends,
-            window: period.map(|p| p.window),
-            recorded: first.is_some(),
-            late,
-            announced,
-            missed,
-            superseded,
-            snapshots,
-            name,
+            (None, _) => self.anchored_at.is_none_or(|at| due.micros() >= at.0),
         }
     }
 
@@ -181,6 +224,9 @@ impl Checkpoint {
             _ if self.recorded && self.late => CheckpointState::Late,
             _ if self.recorded => CheckpointState::Recorded,
             _ if self.missed.is_some() => CheckpointState::Missed,
+            (_, Some(grace)) if self.until.is_some_and(|until| until <= grace) => {
+                CheckpointState::Replaced
+            }
             (Some(due), _) if now < due => CheckpointState::Pending,
             (Some(_), Some(grace)) if now < grace => CheckpointState::Due,
             (Some(_), _) => CheckpointState::Overdue,
@@ -190,7 +236,7 @@ impl Checkpoint {
 
     /// The snapshot that holds.
     pub fn newest(&self) -> Option<&Fact<CheckpointRecorded>> {
-        self.snapshots.last()
+        self.counting().last()
     }
 }
 
@@ -204,6 +250,29 @@ impl CheckpointState {
             CheckpointState::Recorded => "recorded",
             CheckpointState::Late => "recorded late",
             CheckpointState::Missed => "missed",
+            CheckpointState::Replaced => "replaced",
+        }
+    }
+}
+
+/// Gives each counting the announcements that name its anchor, or fall due under it.
+fn said(rollout: &Rollout, name: &str, all: &mut [Checkpoint]) {
+    let outcome = &rollout.outcome;
+    let announced = outcome.announced.iter().filter(|a| a.value.checkpoint.as_str() == name);
+    let announced = announced.map(|a| (a.seq(), a.value.anchor.as_ref(), &a.value.due, false));
+    let missed = outcome.missed.iter().filter(|m| m.value.checkpoint.as_str() == name);
+    let missed = missed.map(|m| (m.seq(), m.value.anchor.as_ref(), &m.value.due, true));
+    for (seq, target, due, is_missed) in announced.chain(missed) {
+        let of = all.iter().rposition(|c| match target {
+            Some(target) => c.anchor == Some(target.seq),
+            None => c.anchored_at.is_some_and(|at| at.0 <= due.micros()),
+        });
+        let of = of.unwrap_or(all.len().saturating_sub(1));
+        let Some(counting) = all.get_mut(of) else { continue };
+        match (counting.is_said(rollout, target, due), is_missed) {
+            (true, false) => counting.announced.push(seq),
+            (true, true) => counting.missed = Some(seq),
+            (false, _) => counting.superseded.push(seq),
         }
     }
 }

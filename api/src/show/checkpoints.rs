@@ -25,6 +25,7 @@ pub fn checkpoint_cells(snapshot: &Snapshot) -> Vec<String> {
         [] => String::new(),
         seqs => format!("; no longer holds: {}", list(seqs)),
     };
+    let replaced = snapshot.until.map_or_else(String::new, |at| format!(", until another at {at}"));
     let absent = || ABSENT.to_owned();
     vec![
         snapshot.checkpoint.clone(),
@@ -33,7 +34,7 @@ pub fn checkpoint_cells(snapshot: &Snapshot) -> Vec<String> {
         absent(),
         absent(),
         basis,
-        format!("{why}{superseded}"),
+        format!("{why}{replaced}{superseded}"),
         list(&snapshot.seqs),
     ]
 }

@@ -16,7 +16,7 @@ use schemas::{
 };
 use serde::Serialize;
 
-use super::{Checkpoint, anchor::Anchor, counts};
+use super::Checkpoint;
 use crate::{
     recorded::Moment,
     rollout::{
@@ -319,20 +319,17 @@ impl At<'_> {
 
     /// The snapshots that count from the anchor, oldest first.
     fn snapshots(&self) -> impl Iterator<Item = &Fact<CheckpointRecorded>> {
-        let anchor = self.anchor();
-        self.checkpoint.snapshots.iter().filter(move |s| counts(s, anchor, None))
+        self.checkpoint.counting()
     }
 
-    /// Whether something is said of this checkpoint, and not of one before a relaunch.
+    /// Whether something is said of this checkpoint, and not of one before or after a relaunch.
     fn is_here(&self, checkpoint: Option<&str>, from: &Provenance) -> bool {
-        let since = self.anchor().map(|a| a.time);
-        let after = from.time.is_none_or(|at| since.is_none_or(|since| at >= since));
-        checkpoint == Some(self.checkpoint.name.as_str()) && after
-    }
-
-    fn anchor(&self) -> Option<Anchor> {
-        let (seq, time) = self.checkpoint.anchor.zip(self.checkpoint.anchored_at)?;
-        Some(Anchor { seq, time })
+        let (since, until) = (self.checkpoint.anchored_at, self.checkpoint.until);
+        let within = match from.time {
+            Some(at) => since.is_none_or(|s| at >= s) && until.is_none_or(|until| at < until),
+            None => until.is_none(),
+        };
+        checkpoint == Some(self.checkpoint.name.as_str()) && within
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Snapshot {
     /// The event that it is counted from.
     pub anchor: Option<u64>,
     pub anchored_at: Option<Moment>,
+    /// When another anchor, such as a relaunch, replaced this one; absent of the one that holds.
+    pub until: Option<Moment>,
     pub due: Option<Moment>,
     /// The same instant by the clocks of the plan's time zone.
     pub due_local: Option<String>,
@@ -26,9 +28,9 @@ pub struct Snapshot {
     /// The local days that its results are to cover.
     pub window: Option<Window>,
     pub kpis: Vec<Kpi>,
-    /// Every time that it was taken, oldest first; those of an earlier launch too.
+    /// Every time that it was taken, oldest first.
     pub taken: Vec<Taken>,
-    /// The newest of them.
+    /// The newest of them that is counted from the anchor.
     pub recorded_by: Option<u64>,
     /// Seqs of the events that announced it.
     pub announced: Vec<u64>,
@@ -56,10 +58,11 @@ pub struct Taken {
     pub window: Option<Window>,
 }
 
-/// Every checkpoint of a rollout by an instant, the nearest first.
+/// Every checkpoint of a rollout by an instant, the nearest first; what was counted from an earlier
+/// launch before what is counted from the relaunch.
 pub fn snapshots(rollout: &Rollout, now: Moment) -> Vec<Snapshot> {
     let time_zone = rollout.plan.time_zone();
-    let all = Checkpoints::of(rollout).0.into_iter();
+    let all = Checkpoints::with_earlier(rollout).0.into_iter();
     all.map(|c| {
         let kpis = Kpi::of(rollout, &c);
         let taken: Vec<Taken> = c
@@ -92,6 +95,7 @@ pub fn snapshots(rollout: &Rollout, now: Moment) -> Vec<Snapshot> {
             counted_from: c.counted_from,
             anchor: c.anchor,
             anchored_at: c.anchored_at,
+            until: c.until,
             due: c.due,
             grace_ends: c.grace_ends,
             window: c.window,

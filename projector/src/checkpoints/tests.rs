@@ -177,7 +177,8 @@ fn an_announcement_that_no_longer_holds_is_kept_apart() {
         ("", "missed, announced [1], superseded []"),
         (zone, "overdue, announced [], superseded [1, 2]"),
         (withdrawn, "not anchored, announced [], superseded [1, 2]"),
-        (relaunched, "pending, announced [], superseded [1, 2]"),
+        // True of the launch before; nothing that holds for this one is taken back.
+        (relaunched, "pending, announced [], superseded []"),
     ];
     for (more, expected) in rows {
         let all = Checkpoints::of(&Rollout::fold(&given(&format!("{announced}\n{more}"))));
@@ -187,4 +188,42 @@ fn an_announcement_that_no_longer_holds_is_kept_apart() {
         let found = format!("{state}, announced {announced:?}, superseded {superseded:?}");
         assert_eq!(found, expected, "{more}");
     }
+}
+
+#[test]
+fn a_relaunch_takes_back_nothing_that_is_true_of_the_launch_before() {
+    let history = r#"01-05 15:00 rollout.launched exposures=all
+        01-12 14:00 checkpoint.due checkpoint=P7D; anchor=@0; due=2025-01-12T14:00:00Z
+        01-13 10:00 checkpoint.recorded checkpoint=P7D; results={"goals":[{"name":"Calls","quantity":{"raw":"12","value":"12"}}]}
+        01-13 11:00 metric.observed metric=Speed; checkpoint=P7D; quantity=#3
+        02-04 14:00 checkpoint.due checkpoint=P1M; anchor=@0; due=2025-02-05T14:00:00Z
+        02-06 15:00 rollout.launched relaunch=true
+        02-14 10:00 metric.observed metric=Speed; checkpoint=P7D; quantity=#9"#;
+    let rollout = Rollout::fold(&given(history));
+    let line = |s: &Snapshot| {
+        let kpis = s.kpis.iter().map(|k| k.actual.as_ref().map_or("-", |v| v.raw.as_str()));
+        let (state, kpis) = (s.state.as_str(), kpis.collect::<Vec<_>>().join(" "));
+        format!(
+            "{} {state} from {:?} by {:?}, said {:?} {:?}, {kpis}",
+            s.checkpoint, s.anchor, s.recorded_by, s.announced, s.superseded
+        )
+    };
+    let all = snapshots(&rollout, moment("02-14 12:00"));
+    let expected = [
+        "P7D recorded from Some(0) by Some(2), said [1] [], 12 3",
+        "P7D pending from Some(5) by None, said [] [], 9",
+        "P1M replaced from Some(0) by None, said [4] [], ",
+        "P1M pending from Some(5) by None, said [] [], ",
+    ];
+    assert_eq!(all.iter().map(line).collect::<Vec<_>>(), expected);
+    // A launch that moved takes its announcements along: those no longer hold.
+    let moved = format!(
+        "{history}\n03-01 00:00 event.corrected target=@0; reason=slip; replacement={{\"basis\":\
+         \"reported\",\"exposures\":[{{\"kind\":\"all\"}}],\"occurrence\":{{\"precision\":\"minute\",\
+         \"earliest\":\"2025-01-06T15:00:00Z\"}}}}"
+    );
+    let all = snapshots(&Rollout::fold(&given(&moved)), moment("02-14 12:00"));
+    let found = all.iter().map(|s| (s.announced.as_slice(), s.superseded.as_slice()));
+    let expected: [(&[u64], &[u64]); 4] = [(&[], &[1]), (&[], &[]), (&[], &[4]), (&[], &[])];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
 }

@@ -14,6 +14,22 @@ use crate::{
 /// How long a flag may stay on for everyone before it is to be removed, in microseconds: 90 days.
 pub(crate) const FULL_US_MAX: i64 = 90 * 24 * 3_600 * 1_000_000;
 
+/// Words in the names of environments whose users are not everyone.
+const REHEARSALS: [&str; 12] = [
+    "staging",
+    "stage",
+    "stg",
+    "test",
+    "testing",
+    "dev",
+    "development",
+    "qa",
+    "uat",
+    "sandbox",
+    "preview",
+    "local",
+];
+
 const NO_STAGE: &str = "flag_moved_without_stage";
 const NOT_REMOVED: &str = "flag_not_removed_after_90_days";
 const DRIFTED: &str = "flag_drifted";
@@ -138,7 +154,7 @@ fn within_running(rollout: &Rollout, turn: &FlagMove) -> bool {
 
 fn removed(flag: &Flag, about: &str, now: Moment) -> Verdict {
     let clause = Some(Clause::policy("A flag that is on for everyone is removed within 90 days."));
-    let turns = turns(flag);
+    let turns = seen_by_everyone(flag);
     let verdict = |outcome, why: String| Verdict::new(NOT_REMOVED, about, outcome, why);
     let Some(last) = turns.last() else {
         let why = "No change of the flag is recorded.".to_owned();
@@ -169,15 +185,45 @@ fn removed(flag: &Flag, about: &str, now: Moment) -> Verdict {
 
 /// The change since which a flag that is still there has been on for everyone.
 pub(crate) fn full_since(flag: &Flag) -> Option<FlagMove> {
-    let turns = turns(flag);
+    let turns = seen_by_everyone(flag);
     let there = flag.retired.is_empty() && turns.last().is_some_and(|last| last.exists);
     full_before(&turns, false).filter(|_| there).cloned()
 }
 
-/// The change since which a flag has been on for everyone, or was when it was removed.
+/// The changes by which everyone can come to see the feature: those of [`turns`] that were not made
+/// where it is only tried out.
+fn seen_by_everyone(flag: &Flag) -> Vec<FlagMove> {
+    turns(flag).into_iter().filter(|turn| !is_rehearsal(&turn.environment)).collect()
+}
+
+/// Whether an environment is called one where features are tried out.
+fn is_rehearsal(environment: &str) -> bool {
+    let name = environment.to_lowercase();
+    let joined: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    let mut words = name.split(|c: char| !c.is_alphanumeric());
+    joined.starts_with("preprod")
+        || joined.starts_with("nonprod")
+        || words
+            .any(|word| REHEARSALS.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit())))
+}
+
+/// The change since which a flag has been on for everyone wherever it is, or was when it was
+/// removed.
 fn full_before(turns: &[FlagMove], gone: bool) -> Option<&FlagMove> {
-    let full = turns.iter().rev().skip_while(|t| gone && !t.exists);
-    full.take_while(|t| t.share_bp() == Some(10_000)).last()
+    let last = turns.iter().rposition(|t| !gone || t.exists)?;
+    let mut shares = std::collections::BTreeMap::new();
+    let mut since = None;
+    for turn in turns.get(..=last)? {
+        let home = (&turn.service, &turn.environment);
+        if turn.exists {
+            shares.insert(home, turn.share_bp());
+        } else {
+            shares.remove(&home);
+        }
+        let full = !shares.is_empty() && shares.values().all(|share| *share == Some(10_000));
+        since = if full { since.or(Some(turn)) } else { None };
+    }
+    since
 }
 
 fn drifted(flag: &Flag, about: &str) -> Verdict {

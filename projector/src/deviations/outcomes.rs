@@ -37,7 +37,7 @@ fn overdue(checkpoint: &Checkpoint, now: Moment) -> Verdict {
         Verdict::new(OVERDUE, &format!("snapshot {}", checkpoint.name), outcome, why)
     };
     let due = checkpoint.due.map_or_else(String::new, |due| due.to_string());
-    let first = checkpoint.snapshots.iter().filter(|_| checkpoint.recorded);
+    let first = checkpoint.counting();
     let first = first.min_by_key(|s| s.from.order_key());
     let judged = match (checkpoint.state(now), first, checkpoint.grace_ends) {
         (CheckpointState::Recorded | CheckpointState::Late, Some(s), Some(grace)) => match s.time()
@@ -57,7 +57,7 @@ fn overdue(checkpoint: &Checkpoint, now: Moment) -> Verdict {
             let why = "No launch of known time is recorded to count from.";
             verdict(Outcome::Undecided, why.to_owned())
         }
-        (CheckpointState::Pending, ..) => {
+        (CheckpointState::Pending | CheckpointState::Replaced, ..) => {
             verdict(Outcome::Undecided, format!("It falls due at {due}."))
         }
         (CheckpointState::Due, ..) => {

@@ -210,3 +210,34 @@ fn flags_that_are_on_for_everyone_are_to_be_removed() {
     let kill = full.replace("role=rollout", "role=kill_switch");
     assert_eq!(shown(&rollout(&kill)), Vec::<String>::new());
 }
+
+#[test]
+fn a_flag_that_is_on_only_where_it_is_tried_out_is_not_on_for_everyone() {
+    let on = |at: &str, environment: &str, row: u32| {
+        format!(
+            "{at} flag.changed key=letter; operation=enable; gate=boolean; value=\"true\"; \
+             service=app; environment={environment}; row={row}"
+        )
+    };
+    let off = on("01-20 15:00", "us", 3).replace("enable", "disable");
+    let rows = [
+        (on("01-15 15:00", "staging", 1), vec![]),
+        (on("01-15 15:00", "uat-2", 1), vec![]),
+        (on("01-15 15:00", "pre-prod", 1), vec![]),
+        (on("01-15 15:00", "app", 1), vec!["04-15 15:00 cleanup letter -"]),
+        (
+            format!("{}\n{}", on("01-11 15:00", "staging", 1), on("01-15 15:00", "prod-eu", 2)),
+            vec!["04-15 15:00 cleanup letter -"],
+        ),
+        // On for everyone once it is so wherever it is.
+        (
+            format!("{}\n{}", on("01-11 15:00", "eu", 1), on("01-15 15:00", "us", 2)),
+            vec!["04-11 15:00 cleanup letter -"],
+        ),
+        (format!("{}\n{}\n{off}", on("01-11 15:00", "eu", 1), on("01-15 15:00", "us", 2)), vec![]),
+    ];
+    for (more, expected) in rows {
+        let history = format!("01-10 15:00 flag.registered key=letter; role=rollout\n{more}");
+        assert_eq!(shown(&rollout(&history)), expected, "{more}");
+    }
+}

@@ -59,6 +59,10 @@ impl Demand {
             Some(Qualifier::Lt | Qualifier::Le | Qualifier::Gt | Qualifier::Ge | Qualifier::Range)
         );
         match Range::of(goal) {
+            None if goal.value.as_ref().is_some_and(|number| scaled(number).is_none()) => (
+                None,
+                Some("the goal has too many digits to be compared: nine behind the point are"),
+            ),
             None => (None, Some("the goal is no number")),
             Some(_) if !bound => (None, Some("the goal does not say which way it is met")),
             Some(range) => (Some(Demand { range, unit: goal.unit.clone() }), None),
@@ -68,7 +72,15 @@ impl Demand {
 
 /// Whether what was observed meets the demand, or why that cannot be said.
 pub(super) fn compare(demand: &Demand, actual: &Quantity) -> Result<bool, &'static str> {
-    let range = Range::of(actual).ok_or("what was recorded is no number")?;
+    let range = Range::of(actual).ok_or_else(|| {
+        let given = [&actual.value, &actual.min, &actual.max];
+        let too_long = |number: &&Decimal| scaled(number).is_none();
+        if given.into_iter().flatten().any(|number| too_long(&number)) {
+            "what was recorded has too many digits to be compared: nine behind the point are"
+        } else {
+            "what was recorded is no number"
+        }
+    })?;
     if demand.unit != actual.unit {
         return Err("goal and actual are in different units");
     }
@@ -167,6 +179,7 @@ mod tests {
             (&ge_35, json!({ "value": "35", "unit": "users" }), Err("units")),
             (&ge_35, json!({ "value": "35" }), Err("units")),
             (&ge_35, json!({ "unit": "%" }), Err("no number")),
+            (&ge_35, json!({ "value": "35.0000000001", "unit": "%" }), Err("too many digits")),
             (&ge_35, json!({ "min": "35", "max": "40", "unit": "%" }), Ok(true)),
             (&ge_35, json!({ "min": "30", "max": "34", "unit": "%" }), Ok(false)),
             (&ge_35, json!({ "min": "30", "max": "40", "unit": "%" }), Err("both sides")),
