@@ -211,7 +211,7 @@ fn a_relaunch_takes_back_nothing_that_is_true_of_the_launch_before() {
     let all = snapshots(&rollout, moment("02-14 12:00"));
     let expected = [
         "P7D recorded from Some(0) by Some(2), said [1] [], 12 3",
-        "P7D pending from Some(5) by None, said [] [], 9",
+        "P7D due from Some(5) by None, said [] [], 9",
         "P1M replaced from Some(0) by None, said [4] [], ",
         "P1M pending from Some(5) by None, said [] [], ",
     ];
