@@ -224,6 +224,8 @@ fn what_cannot_be_asked_is_a_problem() {
     let server = copy.serve();
     let rows = [
         ("who-changed/a%20b%00", 400, "invalid_request"),
+        ("who-changed/nosuch", 404, "not_found"),
+        ("gaps?at=2026-01-01", 400, "invalid_request"),
         ("who-changed/f?limit=0", 400, "invalid_request"),
         ("who-changed/f?limit=501", 400, "invalid_request"),
         ("who-changed/appointment_reminders_enabled?after=0", 400, "invalid_request"),
@@ -245,6 +247,12 @@ fn what_cannot_be_asked_is_a_problem() {
     }
     server.stop();
     STORY.run(&["audit", "restated", "nowhere"]).exits(4);
+    let slip = STORY.run(&["audit", "who-changed", &FLAG.replace("enabled", "enabeld")]).exits(4);
+    assert!(slip.err.contains(&format!("did you mean {FLAG}?")), "{}", slip.err);
+    let past = STORY.run(&["audit", "gaps", "--at", "2026-01-01"]).exits(2);
+    assert!(past.err.contains("before the newest entry"), "{}", past.err);
+    let nobody = STORY.run(&["audit", "actor", "acct-9999"]).ok();
+    assert!(nobody.err.contains("never heard of acct-9999"), "{}", nobody.err);
     STORY.run(&["audit", "between", "2026-01-02", "2026-01-01"]).exits(2);
     STORY.run(&["audit", "approvals", ID, "--output", "csv"]).exits(2);
 }
@@ -269,4 +277,40 @@ fn between_goes_by_either_time() {
     assert_eq!(found("happened", &[]), Vec::<u64>::new());
     let ours = found("recorded", &["--rollout", ID]);
     assert!(ours.iter().all(|seq| expected.contains(seq)), "{ours:?}");
+}
+
+#[test]
+fn a_redaction_says_which_entries_repeat_what_it_erased() {
+    let copy = copied();
+    let entries = copy.entries();
+    let of = |id: &str| entries.iter().find(|e| e["event"]["id"] == id).unwrap();
+    let correction = of("right");
+    let target = &correction["event"]["data"]["target"]["seq"];
+    let ran = copy.run(&["event", "redact", &target.to_string(), "--reason", "law"]).ok();
+    // The one that names a wrong hash corrects nothing, and repeats it all the same.
+    let both = format!("Look at {}, {}, and redact", correction["seq"], of("wrong-hash")["seq"]);
+    assert!(ran.err.contains(&both), "{}", ran.err);
+    let loose = of("loose")["seq"].to_string();
+    let args = ["event", "redact", &loose, "--reason", "law", "--output", "json"];
+    let ran = copy.run(&args).ok();
+    assert_eq!(ran.json()[0]["repeated_by"], json!([]));
+    assert!(!ran.err.contains("may repeat"), "{}", ran.err);
+}
+
+#[test]
+fn what_happened_between_is_marked_when_it_was_corrected() {
+    let entries = STORY.entries();
+    let correction = entries.iter().find(|e| e["event"]["id"] == "right").unwrap();
+    let target = &correction["event"]["data"]["target"]["seq"];
+    let between = asked(&["between", "2020-01-01", "2030-01-01", "--rollout", ID, "--limit=500"]);
+    let marked: Vec<_> = between["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|e| e["corrected_by"] != json!([]))
+        .map(|e| (&e["seq"], &e["corrected_by"]))
+        .collect();
+    assert_eq!(marked, [(target, &json!([correction["seq"]]))]);
+    let rests_on = between["rests_on"].as_array().unwrap();
+    assert!(rests_on.iter().any(|c| c["seq"] == correction["seq"]), "{rests_on:?}");
 }

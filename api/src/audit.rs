@@ -7,6 +7,7 @@ use projector::{
     audit::{
         Approvals, Cited, Gaps, Restated, State, Trail, Wanted, WhoChanged, gaps,
         silence::{SAID_LEN_MAX, Spoke},
+        trail::AMENDING,
     },
     recorded::{Moment, Recorded, resolve},
     views::{
@@ -25,6 +26,9 @@ use crate::{
     history::History,
 };
 
+/// Names that differ by so few letters are likely one name and a slip.
+const SLIP_MAX: usize = 2;
+
 /// An answer, and the state of the log that it was computed at.
 type Answered<T> = anyhow::Result<(T, AsOf)>;
 
@@ -39,6 +43,10 @@ pub trait Told {
     fn of_rollout(&self, id: &RolloutId) -> Answered<Vec<Recorded>>;
     /// The events that fit, by seq, and whether there are more.
     fn page(&self, filter: &Filter, wanted: Wanted) -> Answered<(Vec<Recorded>, bool)>;
+    /// Every flag that was heard of.
+    fn flags(&self) -> anyhow::Result<BTreeSet<String>>;
+    /// When an entry was recorded, Unix microseconds.
+    fn recorded_at_us(&self, seq: u64) -> anyhow::Result<i64>;
     /// What gaps are found in: so many rollouts behind one, by id, and what belongs to none.
     fn gaps(&self, after: Option<&str>, limit: usize) -> Answered<gaps::Facts>;
 }
@@ -55,10 +63,25 @@ pub fn wanted(after: Option<u64>, limit: usize) -> anyhow::Result<Wanted> {
 pub fn who_changed(told: &impl Told, flag: &str, wanted: Wanted) -> Answered<WhoChanged> {
     let key = flag_key(flag)?;
     let (events, as_of) = told.of_flag(&key)?;
+    if events.is_empty() {
+        return Err(never_heard_of(told, &key)?);
+    }
     let changed = WhoChanged::of(key.as_str(), &events, wanted).ok_or_else(|| {
         fail(Code::Usage, "after is the seq of no change of this flag; begin without it")
     })?;
     Ok((changed, as_of))
+}
+
+/// A slip must not read as a flag that nobody ever touched.
+fn never_heard_of(told: &impl Told, key: &FlagKey) -> anyhow::Result<anyhow::Error> {
+    let far = |other: &String| strsim::damerau_levenshtein(key.as_str(), other);
+    let flags = told.flags()?;
+    let near = flags.iter().map(|other| (far(other), other)).min();
+    let meant = near.filter(|(far, _)| *far <= SLIP_MAX).map_or_else(
+        || "`flag list` has those that it has heard of".to_owned(),
+        |(_, other)| format!("did you mean {other}?"),
+    );
+    Ok(fail(Code::NotFound, format!("the ledger has never heard of this flag; {meant}")))
 }
 
 pub fn state(
@@ -77,8 +100,7 @@ pub fn actor(told: &impl Told, id: &str, wanted: Wanted) -> Answered<Trail> {
         return Err(fail(Code::Usage, "an account id is not empty"));
     }
     let filter = Filter { actor: Some(id.to_owned()), ..Filter::default() };
-    let ((events, more), as_of) = told.page(&filter, wanted)?;
-    Ok((Trail::of(&events, more, Some(id)), as_of))
+    trail(told, &filter, wanted, Some(id))
 }
 
 pub fn between(
@@ -103,8 +125,31 @@ pub fn between(
             ..Filter::default()
         },
     };
-    let ((events, more), as_of) = told.page(&filter, wanted)?;
-    Ok((Trail::of(&events, more, None), as_of))
+    trail(told, &filter, wanted, None)
+}
+
+/// One page of events, and whatever corrects or withdraws one of them: that lies behind them, and is
+/// rare beside them.
+fn trail(
+    told: &impl Told,
+    filter: &Filter,
+    wanted: Wanted,
+    account: Option<&str>,
+) -> Answered<Trail> {
+    let ((events, more), as_of) = told.page(filter, wanted)?;
+    let types = AMENDING.map(str::to_owned).to_vec();
+    let amending = Filter { types, ..Filter::default() };
+    let mut amendments = Vec::new();
+    let mut after = events.first().map(|event| event.seq);
+    while after.is_some() {
+        let behind = Wanted { after, limit: ROWS_LEN_MAX };
+        let ((mut found, more), _) = told.page(&amending, behind)?;
+        // What the answer is computed at may be older by now.
+        found.retain(|event| as_of.seq.is_some_and(|newest| event.seq <= newest));
+        after = found.last().filter(|_| more).map(|event| event.seq);
+        amendments.append(&mut found);
+    }
+    Ok((Trail::of(&events, &amendments, more, account), as_of))
 }
 
 pub fn approvals(told: &impl Told, id: &str, view: &View) -> Answered<Approvals> {
@@ -122,7 +167,9 @@ pub fn restated(told: &impl Told, id: &str) -> Answered<Restated> {
 /// What is asked about gaps.
 #[derive(Clone, Debug)]
 pub struct AskedGaps {
-    pub at_us: i64,
+    /// `None` is now.
+    pub at_us: Option<i64>,
+    pub now_us: i64,
     pub quiet_days: u32,
     pub silent_days: Option<u32>,
     pub after: Option<String>,
@@ -133,7 +180,17 @@ pub fn gaps(told: &impl Told, asked: &AskedGaps) -> Answered<Gaps> {
     wanted(None, asked.limit)?;
     let after = asked.after.as_deref().map(rollout_id).transpose()?;
     let (facts, as_of) = told.gaps(after.as_ref().map(RolloutId::as_str), asked.limit)?;
-    let at = Moment(asked.at_us);
+    let newest = as_of.seq.map(|seq| told.recorded_at_us(seq)).transpose()?.unwrap_or(i64::MIN);
+    if asked.at_us.is_some_and(|at| at < newest) {
+        let newest = Moment(newest);
+        let message = format!(
+            "at is before the newest entry, recorded {newest}: what is missing is told of the \
+             ledger as it is; give that moment, a later one, or none for now"
+        );
+        return Err(fail(Code::Usage, message));
+    }
+    // A clock that was set back is no reason to tell of the past.
+    let at = Moment(asked.at_us.unwrap_or(asked.now_us.max(newest)));
     Ok((Gaps::of(facts, at, asked.quiet_days, asked.silent_days), as_of))
 }
 
@@ -165,6 +222,20 @@ impl Told for History {
 
     fn page(&self, filter: &Filter, wanted: Wanted) -> Answered<(Vec<Recorded>, bool)> {
         Ok((scan(self, filter, wanted)?, as_of(self)))
+    }
+
+    fn flags(&self) -> anyhow::Result<BTreeSet<String>> {
+        let mut flags = BTreeSet::new();
+        self.each(0, |entry| {
+            let recorded = read_entry(entry);
+            flags.extend(recorded.known().and_then(facets::flag).map(ToString::to_string));
+            Ok(true)
+        })?;
+        Ok(flags)
+    }
+
+    fn recorded_at_us(&self, seq: u64) -> anyhow::Result<i64> {
+        Ok(read_entry(&self.entry(seq)?).recorded_at_us)
     }
 
     fn gaps(&self, after: Option<&str>, limit: usize) -> Answered<gaps::Facts> {
@@ -305,6 +376,14 @@ impl Told for Facts {
 
     fn page(&self, filter: &Filter, wanted: Wanted) -> Answered<(Vec<Recorded>, bool)> {
         self.recorded(filter, wanted)
+    }
+
+    fn flags(&self) -> anyhow::Result<BTreeSet<String>> {
+        self.flag_keys()
+    }
+
+    fn recorded_at_us(&self, seq: u64) -> anyhow::Result<i64> {
+        Facts::recorded_at_us(self, seq)
     }
 
     fn gaps(&self, after: Option<&str>, limit: usize) -> Answered<gaps::Facts> {

@@ -5,7 +5,7 @@
 //! checked without this code.
 
 pub mod approvals;
-mod considered;
+pub mod considered;
 pub mod gaps;
 pub mod restated;
 pub mod silence;

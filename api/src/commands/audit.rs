@@ -27,7 +27,15 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Actor { id, page } => {
             let wanted = audit::wanted(page.after, page.limit)?;
             let (data, as_of) = audit::actor(&context.history()?, &id, wanted)?;
-            trail(context, data, as_of, "no event names this account")
+            let nothing = if page.after.is_some() {
+                format!("no more events name {id}")
+            } else {
+                format!(
+                    "the ledger has never heard of {id} acting: no event names this account; \
+                     compare the spelling"
+                )
+            };
+            trail(context, data, as_of, &nothing)
         }
         Command::Between { from, until, by, rollout, page } => {
             let wanted = audit::wanted(page.after, page.limit)?;
@@ -63,9 +71,9 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             object(context, Answer { data, as_of }, text)
         }
         Command::Gaps { quiet_days, silent_days, at, after, limit } => {
-            let at = at.map(|at| moment::parse("--at", &at)).transpose()?;
-            let at_us = at.unwrap_or_else(|| clock::now().as_microsecond());
-            let asked = audit::AskedGaps { at_us, quiet_days, silent_days, after, limit };
+            let at_us = at.map(|at| moment::parse("--at", &at)).transpose()?;
+            let now_us = clock::now().as_microsecond();
+            let asked = audit::AskedGaps { at_us, now_us, quiet_days, silent_days, after, limit };
             let (data, as_of) = audit::gaps(&context.history()?, &asked)?;
             let text = tables::gaps(&data);
             object(context, Answer { data, as_of }, text)

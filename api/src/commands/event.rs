@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use ledger::{BATCH_LEN_MAX, BATCH_SIZE_MAX};
+use projector::views::{facets, read_entry};
 use schemas::canonical;
 use serde_json::{Value, json};
 
@@ -259,12 +260,14 @@ fn redact(context: &Context, seq: u64, reason: &str, approvers: &[String]) -> an
     check_words("--reason", reason)?;
     approvers.iter().try_for_each(|approver| check_words("--approver", approver))?;
     let mut engine = context.engine()?;
-    let entry = History::of(engine.log.clone()).entry(seq)?;
+    let history = History::of(engine.log.clone());
+    let entry = history.entry(seq)?;
     let Some(payload) = entry.payload() else {
         return Err(fail(Code::Conflict, format!("the payload of entry {seq} is erased already")));
     };
     let event: Value = serde_json::from_slice(payload)
         .with_context(|| format!("the payload of entry {seq} is no JSON"))?;
+    let repeated_by = repeated_by(&history, seq)?;
     let parties: Vec<_> = approvers.iter().map(|id| json!({ "actor": person(id) })).collect();
     let mut data = json!({
         "target": { "seq": seq, "hash": entry.hash().to_string() },
@@ -289,5 +292,47 @@ fn redact(context: &Context, seq: u64, reason: &str, approvers: &[String]) -> an
     engine.log.close()?;
     // What the views knew of it must go too.
     super::views::rebuild(&context.home()?, &engine.log)?;
-    print_receipts(context, vec![receipt.into()])
+    if !repeated_by.is_empty() {
+        let by: Vec<_> = repeated_by.iter().map(ToString::to_string).collect();
+        output::say(&format!(
+            "entry {seq} is erased; what speaks of it is not, and may repeat it: a correction holds \
+             the whole event again. Look at {}, and redact those too if need be",
+            by.join(", ")
+        ))?;
+    }
+    let receipt = Receipt::from(receipt);
+    let mut rows = Rows::new(&["seq", "hash", "recorded_at", "repeated_by"]);
+    let by: Vec<_> = repeated_by.iter().map(ToString::to_string).collect();
+    let cells = vec![
+        receipt.seq.to_string(),
+        receipt.hash.clone(),
+        receipt.recorded_at.clone(),
+        by.join(" "),
+    ];
+    rows.push(cells, &Erasure { receipt, repeated_by });
+    Ok(rows.print(context.format, "nothing was recorded")?)
+}
+
+/// The receipt of a redaction.
+#[derive(serde::Serialize)]
+struct Erasure {
+    #[serde(flatten)]
+    receipt: Receipt,
+    /// Entries that speak of the erased one and may hold again what it said.
+    repeated_by: Vec<u64>,
+}
+
+/// Entries with a payload that correct, withdraw, confirm or restate an entry, or such an entry.
+fn repeated_by(history: &History, seq: u64) -> anyhow::Result<Vec<u64>> {
+    let mut found = vec![seq];
+    history.each(seq.saturating_add(1), |entry| {
+        let recorded = read_entry(entry);
+        let target = recorded.known().and_then(facets::target);
+        if target.is_some_and(|target| found.contains(&target.seq)) {
+            found.push(recorded.seq);
+        }
+        Ok(true)
+    })?;
+    found.remove(0);
+    Ok(found)
 }

@@ -80,7 +80,7 @@ pub enum Audit {
         /// Days after which a source counts as silent; by its own rhythm when absent
         #[arg(long, value_name = "N")]
         silent_days: Option<u32>,
-        /// The moment that silence is measured at; now when absent
+        /// The moment that silence is measured at, no earlier than the newest entry; now when absent
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
         /// Only rollouts behind this one, by id

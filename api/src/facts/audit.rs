@@ -32,6 +32,19 @@ impl Facts {
         Ok(((page.events, page.next.is_some()), as_of))
     }
 
+    /// Every flag that was heard of.
+    pub fn flag_keys(&self) -> anyhow::Result<BTreeSet<String>> {
+        let (rows, _) = parts(self.views.flags()?);
+        Ok(rows.into_iter().map(|row| row.key.to_string()).collect())
+    }
+
+    /// When an entry was recorded, Unix microseconds.
+    pub fn recorded_at_us(&self, seq: u64) -> anyhow::Result<i64> {
+        let entries = self.log.read(Seq(seq), 1)?;
+        let entry = entries.first().map(read_entry).filter(|entry| entry.seq == seq);
+        Ok(entry.map_or(i64::MIN, |entry| entry.recorded_at_us))
+    }
+
     /// What gaps are found in.
     pub fn gap_facts(
         &self,

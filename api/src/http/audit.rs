@@ -92,7 +92,7 @@ pub(super) struct Missing {
     /// Days after which a source counts as silent; by its own rhythm unless given.
     #[param(maximum = 36_500)]
     silent_days: Option<u32>,
-    /// The moment that silence is measured at; now unless given.
+    /// The moment that silence is measured at: now unless given, and never before the newest entry.
     at: Option<String>,
     /// Only rollouts behind this one, by id.
     #[param(pattern = "^[a-z0-9-]{1,64}$")]
@@ -276,7 +276,8 @@ pub(super) async fn gaps(
     }
     let at = moment_of("at", missing.at.as_ref())?;
     let asked = audit::AskedGaps {
-        at_us: at.unwrap_or_else(|| clock::now().as_microsecond()),
+        at_us: at,
+        now_us: clock::now().as_microsecond(),
         quiet_days: missing.quiet_days.unwrap_or(QUIET_DAYS),
         silent_days: missing.silent_days,
         after: missing.after,

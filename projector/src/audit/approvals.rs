@@ -1,21 +1,22 @@
 //! Who approved what: every decision at a gate, on which revision of the plan, knowing which events,
 //! with which sign-offs of those that the plan promises.
 
-use std::collections::BTreeSet;
-
 use schemas::{
     StageKey,
     event::decision::{ConditionOutcome, Gate, Verdict},
 };
 use serde::Serialize;
 
-use super::{Citations, Cited, Line, considered, party, short_type};
+use super::{
+    Citations, Cited, Line,
+    considered::{Considered, Held},
+    party,
+};
 use crate::{
     deviations::{Outcome, approval_by_author},
     promises::{self, Promise, Said, Standing},
-    recorded::{Moment, Recorded, select},
+    recorded::{Moment, Recorded, resolve, select},
     rollout::{Revision, Rollout, decisions::Decision},
-    timeline,
 };
 
 /// What `audit approvals` answers.
@@ -123,37 +124,6 @@ pub struct RevisionRef {
     pub entry: Cited,
 }
 
-/// What the decision says it looked at, against what the ledger held.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Considered {
-    /// The events that the decision names.
-    pub listed: Vec<Listed>,
-    /// Stages whose facts are compared: the one that the gate leads to, and the one that ran.
-    pub stages: BTreeSet<StageKey>,
-    /// Facts about these stages, recorded before the decision, that it does not name.
-    pub not_listed: Vec<Fact>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    pub seq: u64,
-    /// Null when it is no event of this rollout.
-    pub hash: Option<String>,
-    pub what: Option<String>,
-    /// Whether it was recorded only after the decision: then nobody could have looked at it here.
-    pub recorded_afterwards: bool,
-    /// Whether it was corrected or withdrawn since.
-    pub changed_since: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fact {
-    #[serde(flatten)]
-    pub entry: Cited,
-    pub recorded_at: Moment,
-    pub what: String,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SignOffLine {
     pub party: String,
@@ -201,15 +171,19 @@ impl Approvals {
         for event in &chosen {
             rollout.apply(event);
         }
-        let mut citations = Citations::of(&chosen);
+        let known: Vec<&Recorded> =
+            events.iter().filter(|e| known_at.is_none_or(|at| e.recorded_at_us <= at)).collect();
+        // Whatever an answer names: `as_of` takes nothing away that a decision looked at.
+        let standing = resolve(known.iter().copied());
+        let held = Held { known: &known, rollout: &rollout };
+        let mut citations = Citations::of(&standing);
         let revisions = rollout.plan.revisions.iter();
         let revisions = revisions.filter_map(|r| PlanRevision::of(r, &mut citations)).collect();
         let now = (Moment(i64::MAX), u64::MAX);
         let newest = rollout.plan.newest();
         let promised = promised(&rollout, newest, now, &mut citations);
         let gates = rollout.decisions.gates.iter();
-        let decisions =
-            gates.filter_map(|d| DecisionLine::of(&rollout, &chosen, d, &mut citations)).collect();
+        let decisions = gates.filter_map(|d| DecisionLine::of(&held, d, &mut citations)).collect();
         let withdrawn = chosen.iter().filter_map(|e| Withdrawn::of(e, &mut citations)).collect();
         let rests_on = citations.rests_on();
         let rollout = id.to_owned();
@@ -272,13 +246,8 @@ fn standings(
 }
 
 impl DecisionLine {
-    fn of(
-        rollout: &Rollout,
-        events: &[Recorded],
-        decision: &Decision,
-        citations: &mut Citations,
-    ) -> Option<DecisionLine> {
-        let seq = decision.fact.seq();
+    fn of(held: &Held, decision: &Decision, citations: &mut Citations) -> Option<DecisionLine> {
+        let (rollout, seq) = (held.rollout, decision.fact.seq());
         citations.cite(seq)?;
         let recorded = citations.get(seq)?;
         let decided = &decision.fact.value;
@@ -295,7 +264,7 @@ impl DecisionLine {
             attempt: attempt(rollout, decision),
             verdict: decided.verdict,
             decided_by: decided.decided_by.iter().map(party).collect(),
-            considered: Considered::of(rollout, events, decision, citations),
+            considered: Considered::of(held, decision, citations),
             sign_offs: decided
                 .sign_offs
                 .iter()
@@ -368,52 +337,6 @@ impl DecidedOn {
         };
         let (named, in_force) = (named.and_then(&mut cite), in_force.and_then(&mut cite));
         DecidedOn { named_digest: digest, named, in_force, same, words }
-    }
-}
-
-impl Considered {
-    fn of(
-        rollout: &Rollout,
-        events: &[Recorded],
-        decision: &Decision,
-        citations: &mut Citations,
-    ) -> Considered {
-        let seq = decision.fact.seq();
-        let named = &decision.fact.value.considered;
-        let listed = named.iter().map(|&at| {
-            let found = citations.get(at);
-            let amended = found.map(|r| &r.amended);
-            Listed {
-                seq: at,
-                hash: citations.cite(at).map(|c| c.hash),
-                what: found.and_then(Recorded::known).map(timeline::sentence),
-                recorded_afterwards: at > seq,
-                changed_since: amended.is_some_and(|a| {
-                    a.withdrawn_by.is_some()
-                        || !a.corrected_by.is_empty()
-                        || !a.restated_by.is_empty()
-                }),
-            }
-        });
-        let listed = listed.collect();
-        let stages = considered::stages(rollout, decision);
-        let mut not_listed: Vec<Fact> = considered::known(events, &stages, seq)
-            .filter(|recorded| !named.contains(&recorded.seq))
-            .filter(|recorded| recorded.amended.withdrawn_by.is_none_or(|by| by > seq))
-            .filter_map(|recorded| {
-                Some(Fact {
-                    entry: citations.cite(recorded.seq)?,
-                    recorded_at: Moment(recorded.recorded_at_us),
-                    what: format!(
-                        "{}: {}",
-                        recorded.known().map_or("", short_type),
-                        recorded.known().map(timeline::sentence).unwrap_or_default()
-                    ),
-                })
-            })
-            .collect();
-        not_listed.sort_by_key(|fact| fact.entry.seq);
-        Considered { listed, stages, not_listed }
     }
 }
 

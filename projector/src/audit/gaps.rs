@@ -34,7 +34,8 @@ const NO_STAGE: &str = "flag_moved_without_stage";
 /// What `audit gaps` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gaps {
-    /// The moment that silence is measured at.
+    /// The moment that silence is measured at. Whoever asks sees to it that nothing was recorded
+    /// after it: what is missing is told of the ledger as it is.
     pub at: Moment,
     pub quiet_days: u32,
     /// How many rollouts this page looked at.

@@ -261,6 +261,9 @@ impl Told<'_> {
     }
 
     fn was_known(&self, target: &Recorded, decision: &Decision) -> bool {
+        if considered::by(target, decision) == considered::By::Later {
+            return false;
+        }
         let about = target.known().filter(|event| considered::shows(event));
         let stages = considered::stages(self.rollout, decision);
         about.and_then(facets::stage).is_some_and(|stage| stages.contains(stage))

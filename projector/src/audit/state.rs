@@ -3,7 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::{Event, id::Decimal, values::FlagState};
+use schemas::{
+    Event,
+    event::flag::{FlagGate, FlagOperation},
+    id::Decimal,
+    values::FlagState,
+};
 use serde::Serialize;
 
 use super::{Citations, Cited, Line};
@@ -51,7 +56,7 @@ pub struct Place {
     pub expression: Gate<bool>,
     /// The last change that counts, in words.
     pub last_change: Option<Line>,
-    /// Changes that do not count because nobody knows when they happened.
+    /// Changes that do not count because nobody knows whether they had happened by then.
     pub time_unknown: Vec<Cited>,
     /// Changes that count as corrected, and the corrections.
     pub corrected: Vec<Corrected>,
@@ -59,7 +64,8 @@ pub struct Place {
     pub withdrawn: Vec<Corrected>,
 }
 
-/// A gate's value and the event that set it to that; `set_by` is null when no event ever did.
+/// A gate's value and the event that gave it that: of a gate that was never on, the first event that
+/// turned it off. `set_by` is null when no event ever did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Gate<T> {
     pub value: T,
@@ -129,10 +135,10 @@ fn place(
     }
     let counted: BTreeSet<u64> = steps.iter().map(|step| step.event.seq).collect();
     let last = steps.last().and_then(|step| citations.get(step.event.seq));
+    // Also one whose latest moment is behind `at`: it may have happened before.
     let timeless = |r: &&&Recorded| {
-        let latest = || r.known()?.common().occurrence?.latest.clone();
         let gone = r.amended.withdrawn_by.is_some();
-        at.is_some() && !gone && r.time.is_none() && latest().is_none()
+        at.is_some() && !gone && r.time.is_none() && !counted.contains(&r.seq)
     };
     let time_unknown: Vec<u64> = rows.iter().filter(timeless).map(|r| r.seq).collect();
     citations.cite_all(last.map(|r| r.seq));
@@ -192,27 +198,41 @@ fn amended(
 }
 
 impl SetBy {
-    /// Takes in one change: whatever it made different is its doing.
+    /// Takes in one change: whatever it made different is its doing, and a gate that nothing had
+    /// spoken of before.
     fn take(&mut self, step: &FlagStep, before: &FlagState, existed: Option<bool>) {
         let (seq, after) = (step.event.seq, &step.after);
-        let set = |by: &mut Option<u64>, differs: bool| {
-            if differs {
+        let set = |by: &mut Option<u64>, differs: bool, gate: Option<FlagGate>| {
+            if differs || (by.is_none() && gate.is_some_and(|gate| speaks_of(step.event, gate))) {
                 *by = Some(seq);
             }
         };
-        set(&mut self.exists, existed != Some(step.exists));
-        set(&mut self.boolean, before.boolean != after.boolean);
+        set(&mut self.exists, existed != Some(step.exists), None);
+        set(&mut self.boolean, before.boolean != after.boolean, Some(FlagGate::Boolean));
         let differs = before.percentage_of_actors != after.percentage_of_actors;
-        set(&mut self.actors_percentage, differs);
+        set(&mut self.actors_percentage, differs, Some(FlagGate::PercentageOfActors));
         let differs = before.percentage_of_time != after.percentage_of_time;
-        set(&mut self.time_percentage, differs);
-        set(&mut self.expression, before.expression != after.expression);
+        set(&mut self.time_percentage, differs, Some(FlagGate::PercentageOfTime));
+        let differs = before.expression != after.expression;
+        set(&mut self.expression, differs, Some(FlagGate::Expression));
         for (by, before, after) in [
             (&mut self.actors, &before.actors, &after.actors),
             (&mut self.groups, &before.groups, &after.groups),
         ] {
             by.retain(|member, _| after.contains(member));
             by.extend(after.difference(before).map(|member| (member.clone(), seq)));
+        }
+    }
+}
+
+/// Whether a change says what becomes of a gate: it names it, or it turns all of them.
+fn speaks_of(change: &FlagChangedRecorded, gate: FlagGate) -> bool {
+    let change = &change.change;
+    match change.operation {
+        FlagOperation::Add => false,
+        FlagOperation::Clear | FlagOperation::Remove => true,
+        FlagOperation::Enable | FlagOperation::Disable => {
+            change.gate == Some(FlagGate::Boolean) || change.gate == Some(gate)
         }
     }
 }

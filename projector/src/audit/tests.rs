@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use serde_json::Value;
 
 use super::{
-    Approvals, Cited, Gaps, Restated, State, Wanted, WhoChanged,
+    Approvals, Cited, Gaps, Restated, State, Trail, Wanted, WhoChanged,
     gaps::{Facts, may_fill},
 };
 use crate::{
@@ -106,6 +106,74 @@ fn a_state_is_what_had_happened_by_one_moment_as_it_was_known_at_another() {
         }
     }
     assert!(State::of("f", &events, None, Some(moment("01-11 00:00").0)).places.is_empty());
+}
+
+#[test]
+fn a_change_that_may_have_happened_already_is_named() {
+    let history = [
+        change("01-05 15:00", "row=1; operation=add"),
+        change(
+            "- @01-20 09:00",
+            "row=2; operation=enable; gate=boolean; occurrence={\"latest\":\"2025-01-15T00:00:00Z\",\"precision\":\"unknown\"}",
+        ),
+    ];
+    let events = given(&history.join("\n"));
+    for (at, on, unknown) in [("01-09 00:00", false, &[1][..]), ("01-15 00:00", true, &[])] {
+        let place = &State::of("f", &events, Some(moment(at).0), None).places[0];
+        let named: Vec<_> = place.time_unknown.iter().map(|c| c.seq).collect();
+        assert_eq!((place.boolean.value, &named[..]), (on, unknown), "{at}");
+    }
+}
+
+#[test]
+fn a_gate_that_was_turned_off_names_the_event_that_did_so() {
+    let rows = [
+        ("row=1; operation=disable; gate=boolean", [Some(0), Some(0), Some(0)]),
+        ("row=1; operation=clear", [Some(0), Some(0), Some(0)]),
+        ("row=1; operation=add", [None; 3]),
+        ("row=1; operation=disable; gate=percentage_of_actors", [None, Some(0), None]),
+        ("row=1; operation=disable; gate=expression", [None, None, Some(0)]),
+    ];
+    for (what, expected) in rows {
+        let history = [
+            change("01-05 15:00", what),
+            change("01-06 15:00", "row=2; operation=disable; gate=boolean"),
+        ];
+        let events = given(&history.join("\n"));
+        let place = &State::of("f", &events[..1], None, None).places[0];
+        let by = |c: &Option<Cited>| c.as_ref().map(|c| c.seq);
+        let set = [
+            by(&place.boolean.set_by),
+            by(&place.percentage_of_actors.set_by),
+            by(&place.expression.set_by),
+        ];
+        assert_eq!(set, expected, "{what}");
+        let place = &State::of("f", &events, None, None).places[0];
+        let first = |by| Some(Option::unwrap_or(by, 1));
+        assert_eq!(by(&place.boolean.set_by), first(expected[0]), "{what}: the first keeps it off");
+    }
+}
+
+#[test]
+fn a_trail_marks_what_was_corrected_or_withdrawn() {
+    let history = "01-05 09:00 note.added text=a
+        01-06 09:00 note.added text=b
+        01-07 09:00 note.added text=c
+        01-08 09:00 event.corrected target=@0; reason=day; replacement={\"text\":\"a\",\"basis\":\"reported\",\"occurrence\":{\"earliest\":\"2025-01-02T09:00:00Z\",\"precision\":\"minute\"}}
+        01-08 10:00 event.withdrawn target=@1; reason=staging
+        01-08 11:00 event.withdrawn target=@2; reason=staging
+        01-08 12:00 event.withdrawn target=@5; reason=it was so";
+    let events = given(history);
+    let trail = Trail::of(&events[..3], &events[3..], false, None);
+    let marks: Vec<_> = trail
+        .events
+        .iter()
+        .map(|s| (s.corrected_by.clone(), s.corrected_time, s.withdrawn_by))
+        .collect();
+    let day = Some(moment("01-02 09:00"));
+    assert_eq!(marks, [(vec![3], day, None), (vec![], None, Some(4)), (vec![], None, None)]);
+    let rests_on: Vec<_> = trail.rests_on.iter().map(|c| c.seq).collect();
+    assert_eq!(rests_on, [0, 1, 2, 3, 4]);
 }
 
 fn approved(history: &str) -> Value {

@@ -4,16 +4,23 @@
 use schemas::Event;
 use serde::Serialize;
 
-use super::{Cited, Line, More};
-use crate::{recorded::Recorded, views::facets};
+use super::{Citations, Cited, Line, More};
+use crate::{
+    recorded::{Moment, Recorded, resolve},
+    views::facets,
+};
 
-/// What `audit actor` and `audit between` answer: events as they were recorded.
+/// The types of the events that say of another one that it is otherwise, or is not.
+pub const AMENDING: [&str; 2] = ["rollout.event.corrected.v1", "rollout.event.withdrawn.v1"];
+
+/// What `audit actor` and `audit between` answer: events as they were recorded, found by what they
+/// said then, each with what corrects or withdraws it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trail {
     /// By seq.
     pub events: Vec<Step>,
     pub page: More,
-    /// The events of this page.
+    /// The events of this page and what corrects or withdraws them.
     pub rests_on: Vec<Cited>,
 }
 
@@ -26,21 +33,44 @@ pub struct Step {
     /// `approved`, `confirmed`. Empty when no account was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<&'static str>,
+    /// Seqs of the corrections, oldest first. What is shown is what was recorded first.
+    pub corrected_by: Vec<u64>,
+    /// When it happened as corrected, if a correction says that it was another moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrected_time: Option<Moment>,
+    /// The event that withdrew it: it counts for nothing.
+    pub withdrawn_by: Option<u64>,
 }
 
 impl Trail {
-    /// Of the events of one page, in their order; `account` is the one asked for.
-    pub fn of(events: &[Recorded], has_more: bool, account: Option<&str>) -> Trail {
-        let step = |recorded: &Recorded| Step {
-            line: Line::of(recorded),
-            parts: account.map_or_else(Vec::new, |account| parts(recorded, account)),
+    /// Of the events of one page, in their order; `amendments` are those of [`AMENDING`] behind the
+    /// first of them, and `account` is the one asked for.
+    pub fn of(
+        events: &[Recorded],
+        amendments: &[Recorded],
+        has_more: bool,
+        account: Option<&str>,
+    ) -> Trail {
+        let standing = resolve(events.iter().chain(amendments));
+        let mut citations = Citations::of(&standing);
+        let mut step = |recorded: &Recorded| {
+            citations.cite(recorded.seq);
+            let now = citations.get(recorded.seq);
+            let amended = now.map(|now| now.amended.clone()).unwrap_or_default();
+            let by = amended.corrected_by.iter().copied().chain(amended.withdrawn_by);
+            citations.cite_all(by);
+            let time = now.filter(|now| now.time != recorded.time).and_then(|now| now.time);
+            Step {
+                line: Line::of(recorded),
+                parts: account.map_or_else(Vec::new, |account| parts(recorded, account)),
+                corrected_by: amended.corrected_by,
+                corrected_time: time.map(Moment),
+                withdrawn_by: amended.withdrawn_by,
+            }
         };
+        let steps = events.iter().map(&mut step).collect();
         let next_after = events.last().filter(|_| has_more).map(|event| event.seq);
-        Trail {
-            events: events.iter().map(step).collect(),
-            page: More { has_more, next_after },
-            rests_on: events.iter().map(Cited::of).collect(),
-        }
+        Trail { events: steps, page: More { has_more, next_after }, rests_on: citations.rests_on() }
     }
 }
 

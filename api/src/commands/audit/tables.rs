@@ -88,9 +88,23 @@ pub(super) fn trail(trail: &Trail) -> Rows {
         {
             *what = format!("{} [{}]", step.line.what, step.parts.join(", ").replace('_', " "));
         }
+        if let Some(what) = cells.get_mut(3) {
+            *what += &marks(&step.corrected_by, step.withdrawn_by);
+            if let Some(time) = step.corrected_time {
+                *what += &format!(" [happened {time} as corrected]");
+            }
+        }
         rows.push(cells, step);
     }
     rows
+}
+
+/// What was said of an event since.
+fn marks(corrected_by: &[u64], withdrawn_by: Option<u64>) -> String {
+    let by: Vec<_> = corrected_by.iter().map(ToString::to_string).collect();
+    let corrected = (!by.is_empty()).then(|| format!(" [corrected by {}]", by.join(", ")));
+    let withdrawn = withdrawn_by.map(|by| format!(" [withdrawn by {by}: does not count]"));
+    [corrected, withdrawn].into_iter().flatten().collect()
 }
 
 pub(super) fn who_changed(changed: &WhoChanged) -> Rows {
@@ -167,7 +181,7 @@ fn place(place: &Place) -> String {
         let _ = write!(
             text,
             "
-{change} does not count: when it happened is not known"
+{change} does not count: whether it had happened by then is not known"
         );
     }
     text
@@ -279,20 +293,26 @@ fn considered(decision: &DecisionLine) -> Vec<String> {
         lines.push("  looked at: it names no event".to_owned());
     }
     for listed in &considered.listed {
-        let note = match (listed.recorded_afterwards, &listed.hash, listed.changed_since) {
-            (true, ..) => " (RECORDED ONLY AFTERWARDS)",
-            (_, None, _) => " (no event of this rollout)",
-            (_, _, true) => " (changed since)",
+        let note = match (listed.recorded_afterwards, &listed.hash) {
+            (true, _) => " (RECORDED ONLY AFTERWARDS)",
+            (_, None) => " (no event of this rollout)",
             _ => "",
         };
         let what = listed.what.as_deref().unwrap_or("not readable here");
         lines.push(format!("  looked at: entry {}: {what}{note}", listed.seq));
+        for change in &listed.changes {
+            let (how, by) = (word(&change.how), change.entry.seq);
+            let at = moment::shown(change.recorded_at.0);
+            let what = change.what.as_deref().unwrap_or("not readable here");
+            lines.push(format!("    {how} by entry {by}, recorded {at}: {what}"));
+        }
     }
     // By their types; JSON has each in a sentence.
     let mut kinds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for fact in &considered.not_listed {
         let kind = fact.what.split(':').next().unwrap_or_default();
-        kinds.entry(kind).or_default().push(fact.entry.seq.to_string());
+        let mark = if fact.may_be_later { " (may have happened later)" } else { "" };
+        kinds.entry(kind).or_default().push(format!("{}{mark}", fact.entry.seq));
     }
     if !kinds.is_empty() {
         let kinds = kinds.iter().map(|(kind, seqs)| format!("{kind} {}", seqs.join(" ")));
