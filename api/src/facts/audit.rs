@@ -35,7 +35,7 @@ impl Facts {
     /// Every flag that was heard of.
     pub fn flag_keys(&self) -> anyhow::Result<BTreeSet<String>> {
         let (rows, _) = parts(self.views.flags()?);
-        Ok(rows.into_iter().map(|row| row.key.to_string()).collect())
+        Ok(rows.into_iter().map(|row| row.key).collect())
     }
 
     /// When an entry was recorded, Unix microseconds.

@@ -91,7 +91,7 @@ pub(super) fn trail(trail: &Trail) -> Rows {
         if let Some(what) = cells.get_mut(3) {
             *what += &marks(&step.corrected_by, step.withdrawn_by);
             if let Some(time) = step.corrected_time {
-                *what += &format!(" [happened {time} as corrected]");
+                let _ = write!(what, " [happened {time} as corrected]");
             }
         }
         rows.push(cells, step);
