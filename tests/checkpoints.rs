@@ -1,12 +1,14 @@
 //! What falls due is announced, once, with the time at which it fell due; and what it showed.
 
-use std::{io::Read as _, net::TcpListener, process::Stdio, thread, time::Instant};
+use std::{fs, io::Read as _, net::TcpListener, process::Stdio, thread, time::Instant};
 
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Ledger, PATIENCE, Ran, SOURCE, Server};
 
 const LAUNCHED: &str = "2025-01-15T15:00:00Z";
+
+const SCHEDULER: &str = "urn:rollout-ledger:scheduler";
 
 fn event(id: &str, kind: &str, rollout: &str, time: &str, data: Value) -> Value {
     let mut data = data;
@@ -46,7 +48,7 @@ fn announced(client: &Client, rollout: &str) -> Vec<String> {
         .unwrap()
         .iter()
         .map(|entry| &entry["event"])
-        .filter(|event| event["source"] == "urn:rollout-ledger:scheduler")
+        .filter(|event| event["source"] == SCHEDULER)
         .map(|event| {
             let data = &event["data"];
             assert_eq!(data["basis"], "observed");
@@ -124,8 +126,18 @@ fn two_schedulers_at_one_server_announce_once() {
     ledger.append(&history()).ok();
     let server = ledger.serve();
     let url = server.url.clone();
+    // Who merely is on this machine does not speak as the scheduler.
+    let args = ["schedule", "run", "--once", "--url", &url];
+    let refused = Ran::of(ledger.command(&args).output().unwrap()).ok();
+    assert!(refused.out.starts_with("0 announced"), "{refused:?}");
+    let made = ["token", "create", "--for", "the scheduler", "--expires", "P1D"];
+    let scopes = ["--scope", "events:read", "--scope", "events:append"];
+    let token = ledger.run(&[&made[..], &scopes, &["--source", SCHEDULER]].concat()).ok().out;
+    let file = ledger.dir.join("scheduler.token");
+    fs::write(&file, token).unwrap();
+    let file = file.to_str().unwrap();
     let run = || {
-        let args = ["schedule", "run", "--once", "--url", &url];
+        let args = ["schedule", "run", "--once", "--url", &url, "--token-file", file];
         let command = ledger.command(&args).output().unwrap();
         Ran::of(command).ok()
     };
@@ -287,7 +299,6 @@ fn token(ledger: &Ledger, name: &str, source: &str, scopes: &[&str]) -> (String,
 
 #[test]
 fn a_scheduler_elsewhere_shows_a_token_that_may_do_no_more_than_it_needs() {
-    const SCHEDULER: &str = "urn:rollout-ledger:scheduler";
     let ledger = Ledger::new();
     ledger.append(&history()).ok();
     let appends = ["events:append:rollout.checkpoint", "events:append:rollout.cleanup"];

@@ -160,20 +160,40 @@ fn nobody_writes_as_the_ledger() {
     let mut own_note = note("forged", "said");
     own_note["source"] = json!(OWN);
     let server = ledger.serve();
-    for event in [&forged, &own_note] {
-        let problem = post_json(&server, event, token).problem(403, "own_door");
-        assert_eq!(problem["pointer"], "/source");
-    }
-    // Tokens of another system are facts like any other.
+    // Nor does anyone else tell of tokens, which are this ledger's own.
     let mut told = forged.clone();
     told["source"] = json!("https://tokens.example/service");
-    assert_eq!(post_json(&server, &told, token).status, 201);
+    let mut refused = vec![(forged, "/type"), (told, "/type"), (own_note, "/source")];
+    for source in [
+        "URN:ROLLOUT-LEDGER:SELF",
+        "urn:rollout-ledger:self#a",
+        "urn:rollout-ledger:%73elf",
+        "urn:rollout-ledger:scheduler",
+        "urn:rollout-ledger:plan:letters",
+        "urn:rollout-ledger:flags:main:production",
+        "urn:rollout-ledger:cli",
+    ] {
+        let mut forged = note("forged", "said");
+        forged["source"] = json!(source);
+        refused.push((forged, "/source"));
+    }
+    for (event, pointer) in &refused {
+        let problem = post_json(&server, event, token).problem(403, "own_door");
+        assert_eq!(&problem["pointer"], pointer, "{event}");
+        let lines = ndjson(std::slice::from_ref(event));
+        post(&server, "application/x-ndjson", &lines, token).problem(403, "own_door");
+        ledger.append(std::slice::from_ref(event)).exits(7);
+    }
     server.stop();
-    ledger.append(&[own_note]).exits(7);
     let open = Ledger::new();
     let server = open.serve();
-    server.post(&forged).problem(403, "own_door");
+    for (event, _) in &refused {
+        server.post(event).problem(403, "own_door");
+    }
     server.stop();
+    for (event, _) in &refused {
+        open.append(std::slice::from_ref(event)).exits(7);
+    }
 }
 
 #[test]
@@ -300,7 +320,7 @@ fn a_token_that_would_be_too_much_is_not_made() {
         (&[], 2, "--scope"),
         (&["--scope", "events:append"], 2, "--source"),
         (&["--scope", "admin"], 2, "--any-source"),
-        (&["--scope", "events:append", "--source", OWN], 7, "as the ledger"),
+        (&["--scope", "events:append", "--source", OWN], 7, "as the product"),
         (&["--scope", "events:append", "--source", "a b"], 2, "--source"),
         (&["--scope", "events:read", "--expires", "P2Y"], 2, "366 days"),
         (&["--scope", "events:read", "--for", "pat.engineer@example.com"], 7, "personal data"),

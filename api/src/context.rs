@@ -9,7 +9,7 @@ use crate::{
     exit::{Code, fail},
     history::History,
     home::Home,
-    intake::{self, Submitter},
+    intake::{self, Submitter, own::Own},
     output::Format,
     remote::{Receipt, Remote},
 };
@@ -67,16 +67,16 @@ impl Context {
 
 impl Appender {
     /// Records events, all or none.
-    pub fn append(&mut self, events: &[Value], via: &'static str) -> anyhow::Result<Vec<Receipt>> {
+    pub fn append(&mut self, events: &[Value], own: Own) -> anyhow::Result<Vec<Receipt>> {
         match self {
             Appender::Remote(remote) => {
                 // Looked at here too, so that nothing refused travels.
-                intake::admit_all(events, &Submitter::here(via))
+                intake::admit_all(events, &Submitter::here(own))
                     .map_err(|refusal| refusal.failure())?;
-                remote.append(events, via)
+                remote.append(events, own.name())
             }
             Appender::Local(engine) => {
-                let admitted = intake::admit_all(events, &Submitter::here(via))
+                let admitted = intake::admit_all(events, &Submitter::here(own))
                     .map_err(|refusal| refusal.failure())?;
                 Ok(engine.append(admitted)?.into_iter().map(Receipt::from).collect())
             }

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     exit::{Code, Failure, fail},
     home::{Home, random_hex},
-    intake::{self, Submitter},
+    intake::{self, Submitter, own::Own},
     output,
     pseudonym::PseudonymKey,
 };
@@ -136,7 +136,7 @@ impl Engine {
         let event = json!({
             "specversion": "1.0", "id": id, "source": OWN_SOURCE, "type": kind, "data": data,
         });
-        let draft = intake::own_draft(0, &event, &Submitter::here("cli"));
+        let draft = intake::own_draft(0, &event, &Submitter::here(Own::Tokens));
         let draft = draft.map_err(|refusal| refusal.failure())?;
         let now = self.clock.now_us()?;
         match self.writer.commit(vec![draft.into()], now)?.pop() {
@@ -173,8 +173,9 @@ pub fn conflict(index: usize, seq: Option<Seq>) -> anyhow::Error {
 
 impl Submitter {
     /// Someone at this machine's command line.
-    pub fn here(via: &'static str) -> Submitter {
-        Submitter { authtype: "os_account", authid: crate::home::os_account(), via }
+    pub fn here(own: Own) -> Submitter {
+        let authid = crate::home::os_account();
+        Submitter { authtype: "os_account", authid, via: own.via(), own }
     }
 }
 

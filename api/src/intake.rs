@@ -3,6 +3,8 @@
 //! Every way in comes through here: HTTP, `event append`, `record`, imports. Personal data is
 //! refused without being repeated; facts are never refused because they break a rule of rollouts.
 
+pub mod own;
+
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,8 +15,8 @@ use schemas::{
 };
 use serde_json::Value;
 
+use self::own::Own;
 use crate::{
-    engine::OWN_SOURCE,
     exit::{Code, Failure, fail},
     guard,
     json::text,
@@ -32,6 +34,8 @@ pub struct Submitter {
     pub authid: String,
     /// `cli`, `http`, `import`, `scheduler` or an adapter's name.
     pub via: &'static str,
+    /// As which of the product's components.
+    pub own: Own,
 }
 
 /// Why something was not taken in. It never repeats a submitted value.
@@ -135,20 +139,19 @@ fn draft(index: usize, event: &Value, submitter: &Submitter) -> Result<Draft, Re
         let why = if e.own_door { Why::OwnDoor(e.reason) } else { Why::Invalid(e.reason) };
         Refusal { index: Some(index), pointer: e.pointer, why }
     })?;
-    if writes_as_the_ledger(event, submitter) {
-        let what = "nobody writes as the ledger itself; name the source of who or what knows this";
+    let (kind, source) = (text(event, "/type"), text(event, "/source"));
+    let admitted = submitter.own.admits(kind.unwrap_or_default(), source.unwrap_or_default());
+    admitted.map_err(|pointer| {
+        let what = if pointer == "/type" {
+            "tokens are this ledger's own: `token create` and `token revoke` record them"
+        } else {
+            "what stands under urn:rollout-ledger: is the product's own; name the source of who or \
+             what knows this"
+        };
         let why = Why::OwnDoor(what.to_owned());
-        return Err(Refusal { index: Some(index), pointer: "/source".to_owned(), why });
-    }
+        Refusal { index: Some(index), pointer: pointer.to_owned(), why }
+    })?;
     own_draft(index, event, submitter)
-}
-
-/// Whether an event claims the ledger's own source. Only `token create` and `token revoke` may, and
-/// only for what they do; they come from an account that may write to the directory.
-fn writes_as_the_ledger(event: &Value, submitter: &Submitter) -> bool {
-    let of_a_token = text(event, "/type").is_some_and(|kind| kind.starts_with("rollout.token."));
-    let may = submitter.authtype == "os_account" && of_a_token;
-    text(event, "/source") == Some(OWN_SOURCE) && !may
 }
 
 /// A draft of an event that the ledger writes itself: no door, the same bytes.

@@ -5,6 +5,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::intake::own::Own;
+
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
@@ -12,8 +14,8 @@ pub enum Principal {
     Loopback,
     /// A command that can read `serve.json`.
     OsAccount {
-        /// By which command it says to come: `cli` or `import`.
-        via: &'static str,
+        /// As which of the product's components it says to come.
+        own: Own,
     },
     /// Whoever holds an access token.
     Token {

@@ -28,7 +28,7 @@ use crate::{
     home::{Home, Serving, random_hex},
     http::App,
     ingest,
-    intake::{Submitter, admit_all},
+    intake::{Submitter, admit_all, own::Own},
     json::set,
     listener,
     metrics::Metrics,
@@ -183,7 +183,8 @@ fn open(home: &Home) -> anyhow::Result<Engine> {
     if let Some(held) = TokenFile::of(home).try_lock()? {
         let (mut tokens, now_us) = (held.read()?, clock::now().as_microsecond());
         settle(&held, &mut tokens, now_us, |events| {
-            let admitted = admit_all(events, &Submitter::here("cli")).map_err(|r| r.failure())?;
+            let admitted =
+                admit_all(events, &Submitter::here(Own::Tokens)).map_err(|r| r.failure())?;
             engine.append(admitted).map(drop)
         })?;
     }

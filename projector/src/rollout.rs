@@ -124,7 +124,7 @@ impl Rollout {
             self.id.clone_from(&recorded.subject);
         }
         for event in recorded.known().into_iter().chain(&recorded.amended.first) {
-            self.outcome.hear(event);
+            self.outcome.hear(event, &recorded.source);
         }
         if recorded.amended.withdrawn_by.is_some() {
             self.withdrawn.push(recorded.seq);

@@ -98,9 +98,7 @@ fn of_period(rollout: &Rollout, name: &str, period: &Period) -> Vec<Scheduled> {
         window: period.window.clone(),
     };
     let said = |of: fn(String, Option<u64>, i64) -> Said| {
-        let (name, due) = (name.to_owned(), period.due.0);
-        rollout.outcome.has_said(&of(name.clone(), Some(period.anchor.seq), due))
-            || rollout.outcome.has_said(&of(name, None, due))
+        rollout.outcome.has_said(&of(name.to_owned(), Some(period.anchor.seq), period.due.0))
     };
     let mut all = Vec::new();
     if falls(period.due) && !said(Said::Due) {

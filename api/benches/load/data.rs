@@ -9,7 +9,7 @@ use api::{
     engine::{self, Engine},
     example,
     home::Home,
-    intake::{self, Submitter},
+    intake::{self, Submitter, own::Own},
 };
 use jiff::{SignedDuration, Timestamp};
 use ledger::{BATCH_LEN_MAX, Outcome, Submission};
@@ -118,7 +118,7 @@ pub(crate) fn empty(dir: &Path) -> std::path::PathBuf {
 fn fill(dir: &Path) {
     engine::init(dir, None).unwrap();
     let mut engine = Engine::open(&Home::existing(dir).unwrap()).unwrap();
-    let submitter = Submitter::here("import");
+    let submitter = Submitter::here(Own::Import);
     let mut left: Vec<usize> = (0..ROLLOUTS).map(length).collect();
     let templates = Templates::read();
     let mut batch = Vec::with_capacity(BATCH_LEN_MAX);

@@ -21,7 +21,7 @@ use crate::{
     filter,
     history::History,
     home::random_hex,
-    intake::{BODY_SIZE_MAX, Submitter, check_words, own_draft},
+    intake::{BODY_SIZE_MAX, Submitter, check_words, own::Own, own_draft},
     json::{set, text},
     output::{self, Rows},
     record::person,
@@ -106,7 +106,7 @@ fn whole(
 }
 
 fn all_or_none(context: &Context, appender: &mut Appender, events: &[Value]) -> anyhow::Result<()> {
-    print_receipts(context, appender.append(events, "cli")?)
+    print_receipts(context, appender.append(events, Own::Nobody)?)
 }
 
 /// NDJSON: recorded in batches; a refused line stops it after the receipts of what is recorded.
@@ -168,7 +168,7 @@ fn flush(
         return Ok(());
     }
     let mut stopped = None;
-    let recorded = match appender.append(&events, "cli") {
+    let recorded = match appender.append(&events, Own::Nobody) {
         Ok(recorded) => recorded,
         Err(e) => {
             let Some(index) = e.downcast_ref::<Failure>().and_then(|f| f.index) else {
@@ -179,7 +179,7 @@ fn flush(
             let number = lines.get(index).map_or(0, |(number, _)| *number);
             let before = events.get(..index).unwrap_or_default();
             stopped = Some(fail(code, format!("line {number}: {}", message.unwrap_or_default())));
-            if before.is_empty() { Vec::new() } else { appender.append(before, "cli")? }
+            if before.is_empty() { Vec::new() } else { appender.append(before, Own::Nobody)? }
         }
     };
     match context.format {
@@ -283,7 +283,7 @@ fn redact(context: &Context, seq: u64, reason: &str, approvers: &[String]) -> an
     if let Some(subject) = event.get("subject") {
         set(&mut redaction, "subject", subject.clone());
     }
-    let draft = own_draft(0, &redaction, &Submitter::here("cli")).map_err(|r| r.failure())?;
+    let draft = own_draft(0, &redaction, &Submitter::here(Own::Nobody)).map_err(|r| r.failure())?;
     let now = engine.clock.now_us()?;
     let receipt = engine.writer.redact(draft, now).map_err(|e| match e {
         ledger::RedactError::Refused(why) => fail(Code::Policy, why),

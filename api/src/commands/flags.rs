@@ -22,6 +22,7 @@ use crate::{
     guard,
     history::History,
     home::hex,
+    intake::own::Own,
     json::set,
     moment,
     output::{self, Rows},
@@ -77,7 +78,7 @@ impl Import<'_> {
             let mut appender = context.appender()?;
             for batch in &plan.batches {
                 let events: Vec<_> = batch.iter().map(|event| self.declared(event)).collect();
-                recorded += appender.append(&events, "import")?.len();
+                recorded += appender.append(&events, Own::Import)?.len();
             }
             appender.close()?;
         }

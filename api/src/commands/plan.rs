@@ -17,6 +17,7 @@ use crate::{
     exit::{Code, fail},
     guard,
     history::History,
+    intake::own::Own,
     output,
     plan::{self, Plan, copies, derive::ImportContext, fill, identity, lint::Lint, revise, text},
     record::person,
@@ -274,7 +275,7 @@ fn other_plans(
 fn record(context: &Context, events: &[CloudEvent]) -> anyhow::Result<usize> {
     let values: Vec<Value> = events.iter().map(CloudEvent::to_value).collect();
     let mut appender = context.appender()?;
-    let receipts = appender.append(&values, "import");
+    let receipts = appender.append(&values, Own::Import);
     appender.close()?;
     Ok(receipts?.iter().filter(|receipt| !receipt.duplicate).count())
 }

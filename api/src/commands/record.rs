@@ -11,6 +11,7 @@ use crate::{
     context::Context,
     exit::{Code, fail},
     history::History,
+    intake::{Submitter, admit_all, own::Own},
     json::text,
     output,
     record::{Known, Request, correct},
@@ -63,13 +64,13 @@ pub(super) fn correct(context: &Context, matches: &ArgMatches) -> anyhow::Result
 fn send(context: &Context, event: Value, dry_run: bool) -> anyhow::Result<()> {
     if dry_run {
         // Everything is checked but nothing is recorded.
-        let here = crate::intake::Submitter::here("cli");
-        crate::intake::admit_all(std::slice::from_ref(&event), &here).map_err(|r| r.failure())?;
+        let here = Submitter::here(Own::Words);
+        admit_all(std::slice::from_ref(&event), &here).map_err(|r| r.failure())?;
         let text = serde_json::to_string_pretty(&event).expect("a JSON value is JSON");
         return Ok(output::print(&text)?);
     }
     let mut appender = context.appender()?;
-    let receipts = appender.append(&[event], "cli");
+    let receipts = appender.append(&[event], Own::Words);
     appender.close()?;
     print_receipts(context, receipts?)
 }

@@ -19,6 +19,7 @@ use crate::{
     exit::{Code, fail},
     history::History,
     home::random_hex,
+    intake::own::Own,
     json::set,
     moment,
     output::{self, Rows},
@@ -251,7 +252,7 @@ fn link(
         "subject": id, "type": "rollout.flag.registered.v1", "data": data,
     });
     let mut appender = context.appender()?;
-    let receipts = appender.append(&[event], "cli");
+    let receipts = appender.append(&[event], Own::Words);
     appender.close()?;
     print_receipts(context, receipts?)
 }

@@ -2,15 +2,18 @@
 
 use std::num::NonZeroU32;
 
+use projector::schedule;
 use serde_json::{Value, json};
 
 use crate::{
     clock,
     config::token::{Create, Token as Command},
     context::{Appender, Context},
-    engine::OWN_SOURCE,
     exit::{Code, fail},
-    intake::check_words,
+    intake::{
+        check_words,
+        own::{self, Own},
+    },
     moment,
     output::{self, Rows},
     principal::Scope,
@@ -50,7 +53,7 @@ fn create(context: &Context, asked: Create) -> anyhow::Result<()> {
     // Pending, then recorded, then live: no token works that has no event.
     held.write(&tokens)?;
     let event = tokens.last().map(record::created).unwrap_or_default();
-    let receipts = appender.append(&[event], "cli");
+    let receipts = appender.append(&[event], Own::Tokens);
     appender.close()?;
     let seq = receipts?.first().map(|receipt| receipt.seq);
     if let Some(token) = tokens.get_mut(place) {
@@ -95,8 +98,8 @@ fn drafted(asked: Create, secret: &Secret) -> anyhow::Result<Token> {
     if !asked.sources.iter().all(fits) {
         return Err(fail(Code::Usage, "--source wants the `source` of events, without spaces"));
     }
-    if asked.sources.iter().any(|source| source == OWN_SOURCE) {
-        let what = "nobody writes as the ledger itself; name the source of whoever uses the token";
+    if asked.sources.iter().any(|source| own::is_own(source) && source != schedule::SOURCE) {
+        let what = "nobody writes as the product itself; name the source of whoever uses the token";
         return Err(fail(Code::Policy, what));
     }
     let now = clock::now();
@@ -140,7 +143,7 @@ fn make_room(tokens: &mut Vec<Token>, now_us: i64) -> anyhow::Result<()> {
 
 fn settle(held: &Held, appender: &mut Appender, tokens: &mut [Token]) -> anyhow::Result<()> {
     let now_us = clock::now().as_microsecond();
-    record::settle(held, tokens, now_us, |events| appender.append(events, "cli").map(drop))
+    record::settle(held, tokens, now_us, |events| appender.append(events, Own::Tokens).map(drop))
 }
 
 fn list(context: &Context) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use super::{App, Problem, body, gate, observe};
 use crate::{
     home::os_account,
-    intake::{self, Submitter},
+    intake::{self, Submitter, own::Own},
     principal::Principal,
     remote::Receipt,
 };
@@ -118,13 +118,16 @@ impl Sender {
 fn submitter(principal: &Principal) -> Submitter {
     match principal {
         Principal::Loopback => {
-            Submitter { authtype: "loopback", authid: "loopback".to_owned(), via: "http" }
+            let (authid, own) = ("loopback".to_owned(), Own::Nobody);
+            Submitter { authtype: "loopback", authid, via: "http", own }
         }
-        Principal::OsAccount { via } => {
-            Submitter { authtype: "os_account", authid: os_account(), via }
+        Principal::OsAccount { own } => {
+            let (authid, own) = (os_account(), *own);
+            Submitter { authtype: "os_account", authid, via: own.via(), own }
         }
-        Principal::Token { id, .. } => {
-            Submitter { authtype: "token", authid: id.clone(), via: "http" }
+        Principal::Token { id, sources, .. } => {
+            let (authid, own) = (id.clone(), Own::of_sources(sources));
+            Submitter { authtype: "token", authid, via: "http", own }
         }
     }
 }

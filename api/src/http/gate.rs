@@ -20,6 +20,7 @@ use serde_json::Value;
 use super::problem::Problem;
 use crate::{
     clock,
+    intake::own::Own,
     json::text,
     listener::Peer,
     principal::{Principal, Scope},
@@ -79,8 +80,8 @@ impl Gate {
         let shown = shown.map_or("", |(_, shown)| shown.trim());
         if secret::same(shown, &self.local) {
             self.rates.tokenless().map_err(Barred::TooOften)?;
-            let import = headers.get(VIA_HEADER).is_some_and(|via| via == "import");
-            return Ok(Principal::OsAccount { via: if import { "import" } else { "cli" } });
+            let name = headers.get(VIA_HEADER).and_then(|name| name.to_str().ok());
+            return Ok(Principal::OsAccount { own: Own::of(name.unwrap_or_default()) });
         }
         let token = self.tokens.authenticate(shown, clock::now().as_microsecond());
         let token = token.map_err(|denied| self.failed(peer, denied))?;

@@ -14,6 +14,7 @@ use crate::{
     elsewhere::{Elsewhere, connections},
     exit::{Code, Failure, fail},
     history::History,
+    intake::own::Own,
     remote::{Receipt, code_of},
 };
 
@@ -98,7 +99,7 @@ impl Board for Directory<'_> {
 
     fn record(&self, events: &[Value]) -> anyhow::Result<Vec<Receipt>> {
         let mut appender = self.0.appender()?;
-        let receipts = appender.append(events, "scheduler");
+        let receipts = appender.append(events, Own::Scheduler);
         appender.close()?;
         receipts
     }

@@ -16,7 +16,7 @@ use crate::{
     exit::{Code, fail},
     facts::Facts,
     ingest::Intake,
-    intake::{self, Submitter},
+    intake::{self, Submitter, own::Own},
     remote::Receipt,
 };
 
@@ -109,7 +109,7 @@ impl Board for Serving {
     }
 
     fn record(&self, events: &[Value]) -> anyhow::Result<Vec<Receipt>> {
-        let admitted = intake::admit_all(events, &Submitter::here("scheduler"));
+        let admitted = intake::admit_all(events, &Submitter::here(Own::Scheduler));
         let submission = admitted.map_err(|refusal| refusal.failure())?;
         let outcome = self.handle.block_on(self.intake.record(submission));
         match outcome.map_err(|e| fail(Code::TryAgain, e.to_string()))? {

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use crate::{
         home::Home,
-        intake::{Submitter, admit_all},
+        intake::{Submitter, admit_all, own::Own},
         principal::Scope,
         tokens::file::TokenFile,
     };
@@ -105,7 +105,7 @@ mod tests {
     fn the_events_fit_their_schemas_and_come_through_the_door() {
         let token = token("abcdefghijkl", revocation(false));
         let events = [created(&token), revoked(&token).unwrap()];
-        admit_all(&events, &Submitter::here("cli")).unwrap();
+        admit_all(&events, &Submitter::here(Own::Tokens)).unwrap();
     }
 
     #[test]

@@ -16,6 +16,7 @@ use schemas::{
 use serde::Serialize;
 
 use super::{Fact, Provenance, Rollout, decisions::same_words, named};
+use crate::schedule;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Outcome {
@@ -33,7 +34,7 @@ pub struct Outcome {
     pub cleanup_due: Vec<Fact<CleanupDue>>,
     pub cleanup_done: Vec<Fact<CleanupDone>>,
     pub notes: Vec<Fact<NoteAdded>>,
-    /// What was ever announced, withdrawn and corrected announcements too: it is not said again.
+    /// What a scheduler of this ledger ever announced, withdrawn and corrected announcements too: it is not said again.
     #[serde(skip)]
     said: BTreeSet<Said>,
 }
@@ -66,8 +67,12 @@ impl Outcome {
         }
     }
 
-    /// Remembers that something was announced, whatever becomes of the announcement.
-    pub(super) fn hear(&mut self, event: &Event) {
+    /// Remembers that the scheduler announced something, whatever becomes of the announcement. What
+    /// others announce keeps it from nothing.
+    pub(super) fn hear(&mut self, event: &Event, source: &str) {
+        if source != schedule::SOURCE {
+            return;
+        }
         let seq = |target: &Option<Target>| target.as_ref().map(|t| t.seq);
         let said = match event {
             Event::CheckpointDue(e) => {
