@@ -1,7 +1,7 @@
 # The commands that matter: `make demo` and `make test`. Everything else is for those who build it.
 
 CARGO ?= cargo
-VENV := $(CURDIR)/target/venv
+VENV := target/venv
 
 .PHONY: demo test bench bench-api lint deny build
 
@@ -17,7 +17,7 @@ test: $(VENV)/ready
 	@command -v node >/dev/null || { echo 'node is missing; type: apt-get install nodejs (version 18 or newer)' >&2; exit 1; }
 	@command -v chromium >/dev/null || { echo 'chromium is missing; type: apt-get install --no-install-recommends chromium' >&2; exit 1; }
 	$(CARGO) build --locked -p api
-	PYTHON=$(VENV)/bin/python $(CARGO) test --locked --workspace -- --nocapture
+	PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --locked --workspace -- --nocapture
 
 # Prints one line for each measure: `bench NAME VALUE UNIT baseline VALUE ratio R target >= T`.
 bench:

@@ -13,6 +13,7 @@ mod checkpoints;
 mod consumers;
 mod contract;
 mod crash;
+mod documented;
 mod faults;
 mod harness;
 mod http;

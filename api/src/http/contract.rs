@@ -1,6 +1,7 @@
 //! The OpenAPI document: made from the handlers, served as it is, and obeyed by `authorize.rs`.
 
 mod answers;
+mod examples;
 mod shapes;
 
 use std::sync::LazyLock;
@@ -64,6 +65,7 @@ fn complete(handlers: &OpenApi) -> Value {
             answers::complete(method, path, operation);
         }
     }
+    examples::show(&mut document);
     document
 }
 

@@ -140,8 +140,24 @@ fn kinds(page: &mut String, title: &str, content: Option<&Value>) {
             format!(": <a href=\"#shape-{0}\">{0}</a>", escaped(name))
         });
         let _ = write!(page, "<li><code>{}</code>{link}", escaped(kind));
+        for (_, example) in members(media.get("examples")) {
+            show(page, example);
+        }
     }
     page.push_str("</ul>");
+}
+
+/// An example, which opens when it is wanted.
+fn show(page: &mut String, example: &Value) {
+    let summary = escaped(text(example.get("summary")));
+    let value = example.get("value").unwrap_or(&Value::Null);
+    let value = value.as_str().map_or_else(|| format!("{value:#}"), str::to_owned);
+    let _ = write!(
+        page,
+        "<details><summary>Example: {summary}</summary>\
+         <pre tabindex=0 role=region aria-label=\"Example: {summary}\">{}</pre></details>",
+        escaped(&value)
+    );
 }
 
 /// References to shapes become links.
@@ -188,6 +204,7 @@ mod tests {
             assert!(page.contains(&format!("<h3 id=\"shape-{}\">", escaped(name))), "{name}");
         }
         assert!(!page.contains("<script") && !page.contains("style="));
+        assert!(page.contains("<summary>Example: GET /api/v1/rollouts</summary>"));
     }
 
     #[test]
