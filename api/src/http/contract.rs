@@ -109,6 +109,8 @@ mod tests {
                 for (name, member) in members {
                     match (name.as_str(), member) {
                         ("$ref", Value::String(target)) => drop(found.insert(target.clone())),
+                        // A recorded answer may be a schema, whose references are its own.
+                        ("example" | "examples", _) => {}
                         _ => references(member, found),
                     }
                 }
