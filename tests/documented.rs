@@ -34,7 +34,7 @@ const ASKED: [(&str, &str); 24] = [
     ("get_audit_state_one", "/api/v1/audit/state/appointment_reminders_enabled?at=2026-01-23"),
     ("get_audit_approvals_one", "/api/v1/audit/approvals/clinic-choice?as_of=2030-01-01"),
     ("get_audit_restated_one", "/api/v1/audit/restated/appointment-reminders"),
-    ("get_audit_gaps", "/api/v1/audit/gaps?at=2026-03-01"),
+    ("get_audit_gaps", "/api/v1/audit/gaps?quiet_days=7"),
     ("get_schemas_one", "/schemas/rollout.note.added.v1.json"),
     ("get_readyz", "/readyz"),
     ("BadRequest", "/api/v1/rollouts/delegate-access?as_of=yesterday"),
