@@ -63,8 +63,6 @@ const EXAMPLES: &[(&str, &str)] = &[
     example!("rollout.stage.retargeted.v1"),
     example!("rollout.stage.skipped.v1"),
     example!("rollout.stage.started.v1"),
-    example!("rollout.token.created.v1"),
-    example!("rollout.token.revoked.v1"),
     example!("rollout.value.confirmed.v1"),
 ];
 

@@ -47,6 +47,8 @@ pub trait EventData: serde::Serialize + serde::de::DeserializeOwned + schemars::
 pub enum Door {
     /// Anyone who may append.
     Open,
+    /// Only commands that do what it tells of, such as `token create`; the intake knows them.
+    Commands,
     /// Only the ledger's own command; refused at every door.
     Own,
 }

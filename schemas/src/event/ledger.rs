@@ -92,7 +92,7 @@ event!(
 
 event!(
     /// An access token was made. The token itself is never recorded.
-    TokenCreated = "rollout.token.created.v1", false, Open {
+    TokenCreated = "rollout.token.created.v1", false, Commands {
         /// The id of the token.
         req token_id: String,
         /// What it allows, such as `events:read`.
@@ -108,7 +108,7 @@ event!(
 
 event!(
     /// An access token was revoked.
-    TokenRevoked = "rollout.token.revoked.v1", false, Open {
+    TokenRevoked = "rollout.token.revoked.v1", false, Commands {
         /// The id of the token.
         req token_id: String,
         /// Why it was revoked.

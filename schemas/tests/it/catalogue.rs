@@ -79,7 +79,7 @@ fn fixtures_decode_and_encode_to_themselves() {
         match CloudEvent::from_sender(&sent(&value)) {
             Ok(event) => {
                 assert_eq!(stored(&event.to_value()), bytes);
-                assert_eq!(kind.door, Door::Open, "{}", kind.name);
+                assert_ne!(kind.door, Door::Own, "{}", kind.name);
             }
             Err(refused) => {
                 assert!(refused.own_door && kind.door == Door::Own, "{}: {refused}", kind.name);

@@ -89,7 +89,7 @@ fn one(out: &mut String, kind: &EventType) {
     if kind.needs_rollout {
         out.push_str(" The `subject` must name the rollout.");
     }
-    if kind.door == Door::Own {
+    if kind.door != Door::Open {
         out.push_str(" Written only by the ledger's own commands.");
     }
     out.push_str("\n\n");
