@@ -43,8 +43,18 @@ const ASKED: [(&str, &str); 24] = [
 ];
 
 /// What differs between two ledgers of one story: by its name in an answer.
-const OWN: [&str; 7] =
-    ["salt", "authid", "hash", "next_cursor", "request_id", "lag_seconds", "stood_seconds"];
+const OWN: [&str; 9] = [
+    "salt",
+    "authid",
+    "hash",
+    "next_cursor",
+    "request_id",
+    "lag_seconds",
+    "stood_seconds",
+    // How long a source was silent is counted to now; `why` says it in words.
+    "silent_seconds",
+    "why",
+];
 
 /// The story ends before; what was recorded when the examples were made is later.
 const STORY_ENDS: &str = "2026-10";
