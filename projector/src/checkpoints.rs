@@ -284,8 +284,7 @@ pub(crate) fn names(rollout: &Rollout) -> Vec<String> {
     let planned = rollout.plan.newest().into_iter().flat_map(|r| &r.fields);
     names.extend(planned.filter_map(|f| checkpoint_of(&f.path)).map(str::to_owned));
     names.extend(outcome.snapshots.iter().map(|s| s.value.checkpoint.to_string()));
-    names.extend(outcome.announced.iter().map(|s| s.value.checkpoint.to_string()));
-    names.extend(outcome.missed.iter().map(|s| s.value.checkpoint.to_string()));
+    names.extend(outcome.announced_checkpoints().map(str::to_owned));
     names.extend(mentioned(rollout).filter(|name| is_distance(name)).map(str::to_owned));
     let mut names: Vec<String> = names.into_iter().collect();
     names.sort_by_key(|name| approximate_days(name));

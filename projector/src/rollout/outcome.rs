@@ -94,6 +94,15 @@ impl Outcome {
         self.said.contains(said)
     }
 
+    /// The checkpoints that the scheduler announced. A stranger's announcement names none: it would
+    /// make the ledger wait for, and then miss, what no plan asks for.
+    pub(crate) fn announced_checkpoints(&self) -> impl Iterator<Item = &str> {
+        self.said.iter().filter_map(|said| match said {
+            Said::Due(name, ..) | Said::Missed(name, ..) => Some(name.as_str()),
+            Said::Cleanup(..) => None,
+        })
+    }
+
     /// Clean-up that was planned and not done: a flag or a ticket each.
     pub fn open_cleanup(&self) -> impl Iterator<Item = &Fact<CleanupPlanned>> {
         self.cleanup.iter().filter(|planned| {
