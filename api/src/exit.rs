@@ -81,6 +81,12 @@ pub fn fail(code: Code, message: impl Into<String>) -> anyhow::Error {
     Failure::new(code, message).into()
 }
 
+/// Whether something else stands where this was to be.
+pub fn is_conflict(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<Failure>());
+    causes.any(|failure| failure.code == Code::Conflict)
+}
+
 /// The exit code that an error asks for. What says nothing else is a plain failure.
 pub fn code_of(error: &anyhow::Error) -> ExitCode {
     for cause in error.chain() {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Stage, Token, file::Held};
-use crate::{engine::OWN_SOURCE, moment};
+use crate::{engine::OWN_SOURCE, exit, moment};
 
 /// Why a token is revoked that nobody was ever told.
 const UNFINISHED: &str = "its making did not finish, so nobody was told the token";
@@ -65,7 +65,13 @@ pub fn settle(
     for token in tokens.iter_mut() {
         let Stage::Revoked { recorded: false, .. } = token.stage else { continue };
         let events: Vec<_> = [Some(created(token)), revoked(token)].into_iter().flatten().collect();
-        append(&events)?;
+        match append(&events) {
+            // The ledger holds its revocation in other words, as when an older file was put back.
+            Err(e) if exit::is_conflict(&e) => {
+                tracing::warn!(token = %token.id, "its revocation is recorded already");
+            }
+            appended => appended?,
+        }
         if let Stage::Revoked { recorded, .. } = &mut token.stage {
             (*recorded, settled) = (true, true);
         }
@@ -133,6 +139,16 @@ mod tests {
         let reason = UNFINISHED.to_owned();
         assert_eq!(tokens[1].stage, Stage::Revoked { at_us: 9, reason, recorded: true });
         assert_eq!(tokens[2].stage, revocation(true));
+    }
+
+    #[test]
+    fn a_revocation_that_the_ledger_holds_in_other_words_is_settled() {
+        let temp = tempfile::tempdir().unwrap();
+        let held = TokenFile::of(&Home::at(temp.path())).lock().unwrap();
+        let mut tokens = vec![token("again", revocation(false))];
+        let mut append = |_: &[Value]| Err(exit::fail(exit::Code::Conflict, "something else"));
+        settle(&held, &mut tokens, 9, &mut append).unwrap();
+        assert_eq!(held.read().unwrap(), [token("again", revocation(true))]);
     }
 
     #[test]
