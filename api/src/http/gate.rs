@@ -110,13 +110,17 @@ impl Gate {
         }
     }
 
-    /// An answer that streams ends when its token stops counting.
+    /// An answer that streams ends when its token stops counting, or when tokens come to be wanted.
     pub(super) fn watch(self: &Arc<Self>, principal: &Principal, response: Response) -> Response {
-        let Principal::Token { id, .. } = principal else { return response };
+        let id = match principal {
+            Principal::Token { id, .. } => Some(Box::from(id.as_str())),
+            Principal::Loopback => None,
+            Principal::OsAccount { .. } => return response,
+        };
         if response.body().size_hint().exact().is_some() {
             return response;
         }
-        let (gate, id) = (self.clone(), Box::from(id.as_str()));
+        let gate = self.clone();
         response.map(|body| Body::new(Watched { body, gate, id, looked: Instant::now() }))
     }
 }
@@ -220,11 +224,12 @@ pub(super) fn may_append(principal: &Principal, events: &[Value]) -> Result<(), 
     Ok(())
 }
 
-/// A body that ends with its token.
+/// A body that ends with its token, or with the time without tokens.
 struct Watched {
     body: Body,
     gate: Arc<Gate>,
-    id: Box<str>,
+    /// None for whoever came while no token was ever made.
+    id: Option<Box<str>>,
     looked: Instant,
 }
 
@@ -239,8 +244,11 @@ impl HttpBody for Watched {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if frame.is_ready() && self.looked.elapsed() >= LOOK_PERIOD {
             self.looked = Instant::now();
-            let now_us = clock::now().as_microsecond();
-            if !self.gate.tokens.still(&self.id, now_us) {
+            let counts = match &self.id {
+                Some(id) => self.gate.tokens.still(id, clock::now().as_microsecond()),
+                None => !self.gate.wants_tokens(),
+            };
+            if !counts {
                 return Poll::Ready(None);
             }
         }

@@ -1,12 +1,16 @@
 //! What holds for every request before a route is looked at: names of this machine, the size of a
 //! head, the time for an answer, pages of other origins, and that a read-only address only reads.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -42,7 +46,7 @@ pub enum Takes {
 
 /// The service behind its perimeter.
 pub(super) fn protect(service: Router<App>, gate: Arc<Gate>, takes: Takes) -> Router<App> {
-    let cors = cors(gate.origins());
+    let cors = cors(gate.origins(), takes);
     let mut service = service.layer(middleware::from_fn_with_state(gate, local_names_only));
     if takes == Takes::ReadsOnly {
         service = service.layer(middleware::from_fn(reads_only));
@@ -77,11 +81,25 @@ async fn local_names_only(State(gate): State<Arc<Gate>>, request: Request, next:
 }
 
 fn is_local(host: &str) -> bool {
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((v6, _)) => v6,
-        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (name, port) = if let Some((v6, port)) = bracketed {
+        (v6.parse::<Ipv6Addr>().map(IpAddr::V6), port)
+    } else {
+        let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+        let name = name.strip_suffix('.').unwrap_or(name);
+        if name.eq_ignore_ascii_case("localhost") {
+            return is_port(port);
+        }
+        (name.parse::<Ipv4Addr>().map(IpAddr::V4), port)
     };
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    is_port(port) && name.is_ok_and(|ip| ip.is_loopback())
+}
+
+/// What may follow a host: nothing, or a colon and a number.
+fn is_port(text: &str) -> bool {
+    let digits =
+        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    text.is_empty() || text.strip_prefix(':').is_some_and(digits)
 }
 
 async fn reads_only(request: Request, next: Next) -> Response {
@@ -104,6 +122,11 @@ async fn in_bounds(request: Request, next: Next) -> Response {
         );
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Problem::new(status, "headers_too_large", detail).into_response();
+    }
+    // RFC 9112, section 3.2: HTTP/1.1 names one host.
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Problem::invalid("a request of HTTP/1.1 names its host, once").into_response();
     }
     match tokio::time::timeout(ANSWER_WAIT_MAX, next.run(request)).await {
         Ok(response) => response,
@@ -146,14 +169,20 @@ pub(crate) fn origins(given: &[String]) -> anyhow::Result<Vec<HeaderValue>> {
 
 /// Exact origins, no cookies. Absent unless an origin is allowed: then browsers keep every page of
 /// another site from reading.
-fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
+fn cors(origins: &[HeaderValue], takes: Takes) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
+    let methods = match takes {
+        Takes::Everything => {
+            vec![Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE]
+        }
+        Takes::ReadsOnly => vec![Method::GET, Method::HEAD],
+    };
     let last_event_id = HeaderName::from_static("last-event-id");
     let layer = CorsLayer::new()
         .allow_origin(origins.to_vec())
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
+        .allow_methods(methods)
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, last_event_id])
         .expose_headers([AS_OF_HEADER, header::LOCATION, header::RETRY_AFTER, header::LINK])
         .max_age(PREFLIGHT_AGE_MAX);
@@ -171,6 +200,20 @@ mod tests {
             ("localhost", true),
             ("localhost:1", true),
             ("[::1]:8080", true),
+            ("LOCALHOST:80", true),
+            ("localhost.", true),
+            ("[::1]", true),
+            ("[::1]evil.example", false),
+            ("[::1]:80evil", false),
+            ("[127.0.0.1]", false),
+            ("::1", false),
+            ("localhost:x", false),
+            ("localhost:", false),
+            ("localhost:80@evil.example", false),
+            ("user@localhost", false),
+            ("user:80@localhost", false),
+            ("localhost..", false),
+            ("", false),
             ("evil.example", false),
             ("127.0.0.1.evil.example:80", false),
             ("10.0.0.1:80", false),
