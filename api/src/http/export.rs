@@ -17,6 +17,7 @@ use tokio::task::spawn_blocking;
 use super::{App, Asked, Problem, as_of_headers, pages::Pairs};
 use crate::{
     config::{EventFilter, EventOrder, ExportFormat},
+    exit::{Code, fail},
     export::Export,
     facts::Facts,
     filter::{self, Question},
@@ -64,10 +65,7 @@ pub(super) async fn export(
         match (name, value) {
             ("format", "jsonl") => format = ExportFormat::Jsonl,
             ("format", "csv") => format = ExportFormat::Csv,
-            ("format", _) => anyhow::bail!(crate::exit::Failure::new(
-                crate::exit::Code::Usage,
-                "format is jsonl or csv"
-            )),
+            ("format", _) => return Err(fail(Code::Usage, "format is jsonl or csv")),
             _ => return Ok(false),
         }
         Ok(true)
