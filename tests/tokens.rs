@@ -209,7 +209,8 @@ fn a_token_ends_at_its_moment() {
             assert!(challenge.contains("invalid_token"));
             break;
         }
-        assert_eq!(answer.status, 200, "{}", answer.text);
+        // Asked without a pause, a live token may also meet its rate.
+        assert!([200, 429].contains(&answer.status), "{}", answer.text);
         assert!(begun.elapsed() < PATIENCE, "the token never expired");
     }
     get(&server, "/api/v1/rollouts", "").0.problem(401, "token_wanted");
