@@ -25,7 +25,10 @@ use crate::{
     draft::Key,
     entry::{Hash, Seq},
     index::filter::{Filter, Probe},
-    log::{LogError, segments::files},
+    log::{
+        LogError,
+        segments::{disk::RealDisk, files},
+    },
 };
 
 const MAGIC: &[u8; 8] = b"RLIDX001";
@@ -105,7 +108,7 @@ impl Run {
             push_crc(&mut bytes, start);
         }
         let path = dir.join(format!("{:020}-{:020}.ids", stretch.first.0, stretch.next.0));
-        files::replace_derived(&path, &bytes)?;
+        files::replace_derived(&RealDisk, &path, &bytes)?;
         Run::open(&path).map_err(|Damaged| {
             let source = io::Error::other("what was written is not what is read");
             LogError::Unavailable { doing: format!("reading {}", path.display()), source }

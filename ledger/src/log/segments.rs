@@ -8,6 +8,7 @@
 
 mod append;
 pub(crate) mod check;
+pub mod disk;
 mod erase;
 pub(crate) mod files;
 pub(crate) mod frame;
@@ -28,6 +29,7 @@ use crate::{
         Log, LogError,
         segments::{
             append::Appender,
+            disk::Disk,
             erase::Erasures,
             frame::{FrameReader, NoFrame},
             map::Segment,
@@ -45,6 +47,8 @@ pub const SEGMENT_SIZE: u64 = 64 * 1024 * 1024;
 /// by [`open_read_only`](SegmentLog::open_read_only) takes no lock and never writes a byte.
 #[derive(Debug)]
 pub struct SegmentLog {
+    /// Every change goes through it.
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     segment_size: u64,
     /// What is durable. Readers copy what they need and let go before they touch a file.
@@ -167,7 +171,7 @@ impl Log for SegmentLog {
         }
         let head = self.head();
         match head.last_seq() {
-            Some(seq) => files::write_floor(&self.dir, seq, head.hash),
+            Some(seq) => files::write_floor(&*self.disk, &self.dir, seq, head.hash),
             None => Ok(()),
         }
     }

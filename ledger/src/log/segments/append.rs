@@ -1,17 +1,17 @@
 //! One commit: one write, one fdatasync. And the sealing of a segment that has grown enough.
 
-use std::{
-    fs::{File, OpenOptions},
-    os::unix::fs::{FileExt as _, MetadataExt as _},
-    path::Path,
-    sync::Arc,
-};
+use std::{fs::File, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
 
 use crate::{
     entry::{Entry, Seq},
     log::{
         Log as _, LogError, assert_follows,
-        segments::{Active, SegmentLog, files, frame, map::Segment},
+        segments::{
+            Active, SegmentLog,
+            disk::{Disk, DiskFile, write_all_at},
+            files, frame,
+            map::Segment,
+        },
     },
 };
 
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Appender {
     /// The active segment.
-    pub(super) file: File,
+    pub(super) file: Box<dyn DiskFile>,
     /// Held as long as the log is open for writing.
     pub(super) _lock: File,
     /// Kept, so that a commit allocates nothing.
@@ -30,16 +30,25 @@ pub(super) struct Appender {
 }
 
 impl Appender {
-    pub(super) fn new(dir: &Path, active: Seq, lock: File) -> Result<Appender, LogError> {
-        let file = open_for_writing(dir, active)?;
+    pub(super) fn new(
+        disk: &dyn Disk,
+        dir: &Path,
+        active: Seq,
+        lock: File,
+    ) -> Result<Appender, LogError> {
+        let file = open_for_writing(disk, dir, active)?;
         Ok(Appender { file, _lock: lock, buffer: Vec::new(), in_doubt: false })
     }
 }
 
-pub(super) fn open_for_writing(dir: &Path, first: Seq) -> Result<File, LogError> {
+pub(super) fn open_for_writing(
+    disk: &dyn Disk,
+    dir: &Path,
+    first: Seq,
+) -> Result<Box<dyn DiskFile>, LogError> {
     let path = files::segment(dir, first);
     let opening = LogError::while_(format!("opening {}", path.display()));
-    OpenOptions::new().write(true).open(&path).map_err(opening)
+    disk.open(&path).map_err(opening)
 }
 
 /// Tells one file from another that took its name.
@@ -75,7 +84,7 @@ impl SegmentLog {
         // Store. A crash before the sync is done leaves all, a part or nothing of the commit: the
         // next opening keeps it if it is whole and cuts it off if not. Nobody has an answer yet.
         *in_doubt = true;
-        file.write_all_at(buffer, start).map_err(|e| LogError::InDoubt(Some(e)))?;
+        write_all_at(&mut **file, buffer, start).map_err(|e| LogError::InDoubt(Some(e)))?;
         file.sync_data().map_err(|e| LogError::InDoubt(Some(e)))?;
         *in_doubt = false;
 
@@ -96,10 +105,10 @@ impl SegmentLog {
         // The floor comes first: whenever a segment follows another, the floor covers the first.
         // A crash from here on leaves a floor at the end of the log, which is right.
         let last = head.last_seq().expect("a segment is sealed only once it holds entries");
-        files::write_floor(&self.dir, last, head.hash)?;
+        files::write_floor(&*self.disk, &self.dir, last, head.hash)?;
         // A crash after this leaves a last segment without entries, into which writing goes on.
-        files::create_segment(&self.dir, head.next)?;
-        appender.file = open_for_writing(&self.dir, head.next)?;
+        files::create_segment(&*self.disk, &self.dir, head.next)?;
+        appender.file = open_for_writing(&*self.disk, &self.dir, head.next)?;
         let file_id = file_id(&self.dir, head.next)?;
 
         let mut state = self.state_mut();
@@ -110,7 +119,7 @@ impl SegmentLog {
         state.sealed.push(sealed.clone());
         drop(state);
         // Derived: without it the next opening reads this segment once more.
-        let _ = sealed.save(&self.dir);
+        let _ = sealed.save(&*self.disk, &self.dir);
         appender.in_doubt = false;
         Ok(())
     }

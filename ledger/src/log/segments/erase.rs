@@ -77,9 +77,9 @@ impl SegmentLog {
         // Until the rename the old file is whole, and after it the new one is. A crash on either
         // side is finished at the next opening, because the redaction is in the chain already.
         appender.in_doubt = true;
-        files::replace(&path, &bytes)?;
+        files::replace(&*self.disk, &path, &bytes)?;
         if first == self.state().active.first {
-            appender.file = open_for_writing(&self.dir, first)?;
+            appender.file = open_for_writing(&*self.disk, &self.dir, first)?;
             let file_id = file_id(&self.dir, first)?;
             let active = &mut self.state_mut().active;
             active.erasures.note_erased(target, hash);
@@ -108,7 +108,7 @@ impl SegmentLog {
         let new = old.clone();
         drop(state);
         // Derived: an old map does not fit the new file's size, so it is not believed.
-        let _ = new.save(&self.dir);
+        let _ = new.save(&*self.disk, &self.dir);
     }
 
     /// Erases what redactions in the chain name and a crash has left in place.

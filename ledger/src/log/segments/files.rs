@@ -1,14 +1,17 @@
 //! The files of a log directory: their names, how they are listed, written and made durable.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
 use crate::{
     entry::{Hash, Seq},
-    log::LogError,
+    log::{
+        LogError,
+        segments::disk::{Disk, write_all_at},
+    },
 };
 
 /// The text file that says what must be there: `SEQ HASH` and a line feed.
@@ -105,93 +108,115 @@ pub(crate) fn floor_and_segments(dir: &Path) -> Result<(Floor, Vec<Seq>), LogErr
 }
 
 /// Writes `log/head`, whole or not at all, and durable once this returns.
-pub(crate) fn write_floor(dir: &Path, seq: Seq, hash: Hash) -> Result<(), LogError> {
-    replace(&dir.join(FLOOR), format!("{seq} {hash}\n").as_bytes())
+pub(crate) fn write_floor(
+    disk: &dyn Disk,
+    dir: &Path,
+    seq: Seq,
+    hash: Hash,
+) -> Result<(), LogError> {
+    replace(disk, &dir.join(FLOOR), format!("{seq} {hash}\n").as_bytes())
 }
 
 /// Gives a file new contents, whole or not at all, and durable once this returns.
-pub(crate) fn replace(path: &Path, contents: &[u8]) -> Result<(), LogError> {
+pub(crate) fn replace(disk: &dyn Disk, path: &Path, contents: &[u8]) -> Result<(), LogError> {
     let replacing = || LogError::while_(format!("writing {}", path.display()));
     let temporary = path.with_added_extension("tmp");
-    let mut file = File::create(&temporary).map_err(replacing())?;
-    file.write_all(contents).map_err(replacing())?;
+    let mut file = disk.create(&temporary).map_err(replacing())?;
+    write_all_at(&mut *file, contents, 0).map_err(replacing())?;
     file.sync_all().map_err(replacing())?;
-    fs::rename(&temporary, path).map_err(replacing())?;
-    sync_parent(path)
+    disk.rename(&temporary, path).map_err(replacing())?;
+    sync_parent(disk, path)
 }
 
 /// The same for a derived file, which a power cut may take or spoil: its checksums will tell, and
 /// it is made again. Waiting for the disk would cost a writer's turn.
-pub(crate) fn replace_derived(path: &Path, contents: &[u8]) -> Result<(), LogError> {
+pub(crate) fn replace_derived(
+    disk: &dyn Disk,
+    path: &Path,
+    contents: &[u8],
+) -> Result<(), LogError> {
     let temporary = path.with_added_extension("tmp");
-    fs::write(&temporary, contents)
-        .and_then(|()| fs::rename(&temporary, path))
+    disk.create(&temporary)
+        .and_then(|mut file| write_all_at(&mut *file, contents, 0))
+        .and_then(|()| disk.rename(&temporary, path))
         .map_err(LogError::while_(format!("writing {}", path.display())))
 }
 
 /// Makes the creation, renaming or removal of a file durable.
-pub(crate) fn sync_parent(path: &Path) -> Result<(), LogError> {
+pub(crate) fn sync_parent(disk: &dyn Disk, path: &Path) -> Result<(), LogError> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(parent)
-        .and_then(|parent| parent.sync_all())
-        .map_err(LogError::while_(format!("syncing {}", parent.display())))
+    disk.sync_dir(parent).map_err(LogError::while_(format!("syncing {}", parent.display())))
+}
+
+/// Makes a directory that evidence is kept in, durable once this returns, and what is above it.
+pub(crate) fn make_dir(disk: &dyn Disk, path: &Path) -> Result<(), LogError> {
+    match (disk.create_dir(path), path.parent()) {
+        (Ok(()), _) => sync_parent(disk, path).inspect_err(|_| {
+            // So that the next attempt makes it again: syncing again would prove nothing.
+            let _ = disk.remove_dir(path);
+        }),
+        // Perhaps a crash came before it was durable.
+        (Err(e), _) if e.kind() == io::ErrorKind::AlreadyExists => sync_parent(disk, path),
+        (Err(e), Some(parent)) if e.kind() == io::ErrorKind::NotFound && parent != path => {
+            make_dir(disk, parent)?;
+            make_dir(disk, path)
+        }
+        (Err(e), _) => Err(LogError::while_(format!("creating {}", path.display()))(e)),
+    }
+}
+
+/// Makes the directory of the maps. Like all that is derived, it need not be durable.
+pub(crate) fn make_map_dir(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
+    let maps = dir.join(MAPS);
+    match disk.create_dir(&maps) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            Err(LogError::while_(format!("creating {}", maps.display()))(e))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Creates a segment file without entries.
-pub(crate) fn create_segment(dir: &Path, first: Seq) -> Result<(), LogError> {
+pub(crate) fn create_segment(disk: &dyn Disk, dir: &Path, first: Seq) -> Result<(), LogError> {
     let path = segment(dir, first);
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .map_err(LogError::while_(format!("creating {}", path.display())))?;
-    sync_parent(&path)
+    disk.create_new(&path).map_err(LogError::while_(format!("creating {}", path.display())))?;
+    sync_parent(disk, &path)
 }
 
 /// Takes the lock of the one writer. It is held until the file is dropped.
-pub(crate) fn lock(dir: &Path) -> Result<File, LogError> {
+pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK);
-    let locking = || LogError::while_(format!("locking {}", path.display()));
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(locking())?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(LogError::Locked(dir.to_path_buf())),
-        Err(fs::TryLockError::Error(e)) => Err(locking()(e)),
-    }
+    disk.lock(&path).map_err(|e| match e {
+        fs::TryLockError::WouldBlock => LogError::Locked(dir.to_path_buf()),
+        fs::TryLockError::Error(e) => LogError::while_(format!("locking {}", path.display()))(e),
+    })
 }
 
 /// Keeps the bytes of a torn tail, durable once this returns, and says where.
 ///
 /// A crash may come between keeping and cutting, so the same bytes may be here already. Other
 /// bytes are never overwritten: they may be evidence.
-pub(crate) fn keep_torn(dir: &Path, seq: Seq, bytes: &[u8]) -> Result<PathBuf, LogError> {
+pub(crate) fn keep_torn(
+    disk: &dyn Disk,
+    dir: &Path,
+    seq: Seq,
+    bytes: &[u8],
+) -> Result<PathBuf, LogError> {
     let torn = dir.join(TORN);
     let keeping = || LogError::while_(format!("keeping a torn tail in {}", torn.display()));
-    if let Err(e) = fs::create_dir(&torn)
-        && e.kind() != io::ErrorKind::AlreadyExists
-    {
-        return Err(keeping()(e));
-    }
-    sync_parent(&torn)?;
+    make_dir(disk, &torn)?;
     for copy in 0..u32::MAX {
         let path = torn.join(format!("{:020}-{copy}.torn", seq.0));
         match fs::read(&path) {
-            Ok(kept) if kept == bytes => return Ok(path),
-            Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                replace(&path, bytes)?;
-                return Ok(path);
-            }
-            Err(e) => return Err(keeping()(e)),
+            Ok(kept) if kept != bytes => continue,
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(keeping()(e)),
+            // The same bytes may be shown and not be on the disk, if a sync has failed.
+            _ => replace(disk, &path, bytes)?,
         }
+        return Ok(path);
     }
     Err(keeping()(io::Error::other("there are too many")))
 }

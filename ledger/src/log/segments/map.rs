@@ -34,6 +34,7 @@ use crate::{
         LogError,
         segments::{
             check::{SegmentCheck, Start, check},
+            disk::Disk,
             erase::Erasures,
             files,
             frame::{FRONT_SIZE, peek_header},
@@ -154,7 +155,7 @@ impl Segment {
     }
 
     /// Writes the map. Losing it costs time alone, so whoever calls this may go on without.
-    pub(crate) fn save(&self, dir: &Path) -> Result<(), LogError> {
+    pub(crate) fn save(&self, disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
         let offsets = self.offsets(dir)?;
         let Erasures { erased, redacted } = &self.erasures;
         let mut bytes = Vec::with_capacity(self.offsets_at() + offsets.len() * 4 + 4);
@@ -180,11 +181,8 @@ impl Segment {
         }
         let crc = crc32fast::hash(bytes.get(start..).unwrap_or_default());
         bytes.extend_from_slice(&crc.to_be_bytes());
-        if let Some(dir) = self.map.parent() {
-            std::fs::create_dir_all(dir)
-                .map_err(LogError::while_(format!("creating {}", dir.display())))?;
-        }
-        files::replace_derived(&self.map, &bytes)
+        files::make_map_dir(disk, dir)?;
+        files::replace_derived(disk, &self.map, &bytes)
     }
 
     /// Whether the entry that the segment begins with follows this head, as far as its bytes say.

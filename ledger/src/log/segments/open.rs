@@ -18,6 +18,7 @@ use crate::{
             Active, SEGMENT_SIZE, SegmentLog, State, TornTail,
             append::{Appender, file_id},
             check::{SegmentCheck, Start, Stop, check},
+            disk::{Disk, RealDisk},
             erase::Erasures,
             files::{self, Floor},
             frame,
@@ -33,13 +34,13 @@ const FLOOR_ADVICE: &str = "run `verify` with a head that was kept elsewhere; if
 impl SegmentLog {
     /// Makes a log in `dir`, which is made too if need be, and opens it for writing.
     pub fn create(dir: impl Into<PathBuf>) -> Result<SegmentLog, LogError> {
-        SegmentLog::create_sized(dir.into(), SEGMENT_SIZE)
+        SegmentLog::create_sized(Arc::new(RealDisk), dir.into(), SEGMENT_SIZE)
     }
 
     /// Opens a log for writing: locks the directory, reads what is not known to be sound from an
     /// earlier clean stop, cuts off a torn tail, and finishes an erasure that a crash interrupted.
     pub fn open(dir: impl Into<PathBuf>) -> Result<SegmentLog, LogError> {
-        SegmentLog::open_sized(dir.into(), SEGMENT_SIZE)
+        SegmentLog::open_sized(Arc::new(RealDisk), dir.into(), SEGMENT_SIZE)
     }
 
     /// Opens a log for reading: takes no lock and never writes a byte, so it works on a copy that
@@ -49,7 +50,8 @@ impl SegmentLog {
         let Loaded { state, torn, floor_missing, .. } = load_beside_writer(&dir)?;
         let torn = torn.map(|(seq, bytes)| TornTail { seq, bytes, kept_at: None });
         let (state, segment_size) = (RwLock::new(state), SEGMENT_SIZE);
-        Ok(SegmentLog { dir, segment_size, state, appender: None, torn, floor_missing })
+        let disk = Arc::new(RealDisk);
+        Ok(SegmentLog { disk, dir, segment_size, state, appender: None, torn, floor_missing })
     }
 
     /// [`create`](SegmentLog::create) with smaller segments, so that tests see many of them.
@@ -58,7 +60,7 @@ impl SegmentLog {
         dir: impl Into<PathBuf>,
         segment_size: u64,
     ) -> Result<SegmentLog, LogError> {
-        SegmentLog::create_sized(dir.into(), segment_size)
+        SegmentLog::create_sized(Arc::new(RealDisk), dir.into(), segment_size)
     }
 
     /// [`open`](SegmentLog::open) with smaller segments, so that tests see many of them.
@@ -67,42 +69,69 @@ impl SegmentLog {
         dir: impl Into<PathBuf>,
         segment_size: u64,
     ) -> Result<SegmentLog, LogError> {
-        SegmentLog::open_sized(dir.into(), segment_size)
+        SegmentLog::open_sized(Arc::new(RealDisk), dir.into(), segment_size)
     }
 
-    fn create_sized(dir: PathBuf, segment_size: u64) -> Result<SegmentLog, LogError> {
-        fs::create_dir_all(&dir)
-            .map_err(LogError::while_(format!("creating {}", dir.display())))?;
-        let lock = files::lock(&dir)?;
+    /// [`create`](SegmentLog::create) on a disk of the test's own.
+    #[cfg(feature = "testing")]
+    pub fn create_on(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        segment_size: u64,
+    ) -> Result<SegmentLog, LogError> {
+        SegmentLog::create_sized(disk, dir.into(), segment_size)
+    }
+
+    /// [`open`](SegmentLog::open) on a disk of the test's own.
+    #[cfg(feature = "testing")]
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: impl Into<PathBuf>,
+        segment_size: u64,
+    ) -> Result<SegmentLog, LogError> {
+        SegmentLog::open_sized(disk, dir.into(), segment_size)
+    }
+
+    fn create_sized(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        segment_size: u64,
+    ) -> Result<SegmentLog, LogError> {
+        files::make_dir(&*disk, &dir)?;
+        let lock = files::lock(&*disk, &dir)?;
         if !files::segments(&dir)?.is_empty() || files::read_floor(&dir)? != Floor::Absent {
             return Err(LogError::Exists(dir));
         }
-        files::create_segment(&dir, Seq(0))?;
-        files::sync_parent(&dir)?;
-        let appender = Some(Mutex::new(Appender::new(&dir, Seq(0), lock)?));
+        files::create_segment(&*disk, &dir, Seq(0))?;
+        let appender = Some(Mutex::new(Appender::new(&*disk, &dir, Seq(0), lock)?));
         let active = Active::empty(Head::GENESIS, file_id(&dir, Seq(0))?);
         let state = RwLock::new(State { sealed: Vec::new(), active });
-        Ok(SegmentLog { dir, segment_size, state, appender, torn: None, floor_missing: false })
+        let floor_missing = false;
+        Ok(SegmentLog { disk, dir, segment_size, state, appender, torn: None, floor_missing })
     }
 
-    fn open_sized(dir: PathBuf, segment_size: u64) -> Result<SegmentLog, LogError> {
+    fn open_sized(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        segment_size: u64,
+    ) -> Result<SegmentLog, LogError> {
         // Looked at before the lock, so that a misspelled path stays untouched.
         if files::segments(&dir)?.is_empty() && files::read_floor(&dir)? == Floor::Absent {
             return Err(LogError::Missing(dir));
         }
-        let lock = files::lock(&dir)?;
-        remove_temporaries(&dir)?;
+        let lock = files::lock(&*disk, &dir)?;
+        remove_temporaries(&*disk, &dir)?;
         let Loaded { state, torn, scanned, floor_missing } = load(&dir)?;
         state.check_missing()?;
         let active = &state.active;
-        let torn = torn.map(|(seq, _)| cut(&dir, active, seq)).transpose()?;
+        let torn = torn.map(|(seq, _)| cut(&*disk, &dir, active, seq)).transpose()?;
         for segment in scanned {
             // Derived: if it cannot be written, the next opening scans again.
-            let _ = segment.save(&dir);
+            let _ = segment.save(&*disk, &dir);
         }
-        let appender = Some(Mutex::new(Appender::new(&dir, active.first, lock)?));
+        let appender = Some(Mutex::new(Appender::new(&*disk, &dir, active.first, lock)?));
         let state = RwLock::new(state);
-        let log = SegmentLog { dir, segment_size, state, appender, torn, floor_missing };
+        let log = SegmentLog { disk, dir, segment_size, state, appender, torn, floor_missing };
         log.finish_erasures()?;
         Ok(log)
     }
@@ -292,12 +321,12 @@ fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, LogError> {
 }
 
 /// Keeps a torn tail elsewhere, then cuts it off. Either can be done again after a crash.
-fn cut(dir: &Path, active: &Active, seq: Seq) -> Result<TornTail, LogError> {
+fn cut(disk: &dyn Disk, dir: &Path, active: &Active, seq: Seq) -> Result<TornTail, LogError> {
     let path = files::segment(dir, active.first);
     let bytes = read_from(&path, active.size)?;
-    let kept_at = files::keep_torn(dir, seq, &bytes)?;
+    let kept_at = files::keep_torn(disk, dir, seq, &bytes)?;
     let cutting = || LogError::while_(format!("cutting off the torn tail of {}", path.display()));
-    let file = fs::OpenOptions::new().write(true).open(&path).map_err(cutting())?;
+    let mut file = disk.open(&path).map_err(cutting())?;
     file.set_len(active.size).map_err(cutting())?;
     file.sync_all().map_err(cutting())?;
     Ok(TornTail { seq, bytes: bytes.len() as u64, kept_at: Some(kept_at) })
@@ -349,12 +378,12 @@ pub(crate) fn missing_segment(expected: Seq, found: Option<Seq>) -> Damage {
 }
 
 /// Removes what a crash left of files that were being written: an erased payload may be in one.
-fn remove_temporaries(dir: &Path) -> Result<(), LogError> {
+fn remove_temporaries(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     let removing = || LogError::while_(format!("removing temporary files in {}", dir.display()));
     let files = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     for file in files.map_err(removing())? {
         if file.path().extension().is_some_and(|extension| extension == "tmp") {
-            fs::remove_file(file.path()).map_err(removing())?;
+            disk.remove(&file.path()).map_err(removing())?;
         }
     }
     Ok(())
