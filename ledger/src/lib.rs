@@ -62,5 +62,5 @@ pub use log::{
     memory::MemoryLog,
     segments::{SegmentLog, TornTail},
 };
-pub use verify::{Report, VerifyOptions, verify, verify_dir};
+pub use verify::{Report, VerifyOptions, segments_size, verify, verify_dir, verify_dir_watched};
 pub use writer::{Follower, InDoubt, Outcome, Receipt, RedactError, Writer};

@@ -10,7 +10,7 @@ pub(crate) mod rules;
 
 use std::path::PathBuf;
 
-pub use directory::verify_dir;
+pub use directory::{segments_size, verify_dir, verify_dir_watched};
 pub use rules::ClockStep;
 use rules::{Checks, Findings, Known, RESTORE, Rules, damage, name_swap};
 

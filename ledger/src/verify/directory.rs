@@ -1,6 +1,8 @@
 //! Verifies the segment files of a directory, several at a time, whatever state it is in.
 
 use std::{
+    cmp::Reverse,
+    fs,
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -27,6 +29,16 @@ use crate::{
 ///
 /// An `Err` is the system's: the files cannot be read. What is wrong with them is in the report.
 pub fn verify_dir(dir: &Path, options: &VerifyOptions) -> Result<Report, LogError> {
+    verify_dir_watched(dir, options, &|_| {})
+}
+
+/// [`verify_dir`], which calls `on_progress` after each segment, from whichever thread has checked
+/// it, with the bytes of its file. All calls together give [`segments_size`].
+pub fn verify_dir_watched(
+    dir: &Path,
+    options: &VerifyOptions,
+    on_progress: &(dyn Fn(u64) + Sync),
+) -> Result<Report, LogError> {
     let (floor, names) = files::floor_and_segments(dir)?;
     if names.is_empty() && floor == Floor::Absent {
         return Err(LogError::Missing(dir.to_path_buf()));
@@ -35,7 +47,7 @@ pub fn verify_dir(dir: &Path, options: &VerifyOptions) -> Result<Report, LogErro
         Floor::At(seq, hash) => Some((seq, hash)),
         Floor::Absent | Floor::Unreadable => None,
     });
-    let checked = check_all(dir, &names, &checks, options.threads)?;
+    let checked = check_all(dir, &names, &checks, options.threads, on_progress)?;
     let mut whole =
         Whole { dir, floor, head: Head::GENESIS, findings: Findings::default(), torn: None };
     let mut first_bad = None;
@@ -53,21 +65,42 @@ pub fn verify_dir(dir: &Path, options: &VerifyOptions) -> Result<Report, LogErro
     Ok(report)
 }
 
+/// The bytes of all segment files of a log's directory: what verifying it will read.
+pub fn segments_size(dir: &Path) -> Result<u64, LogError> {
+    let names = files::segments(dir)?;
+    names.iter().map(|first| size_of(&files::segment(dir, *first))).sum()
+}
+
+fn size_of(path: &Path) -> Result<u64, LogError> {
+    let metadata = fs::metadata(path);
+    Ok(metadata.map_err(LogError::while_(format!("looking at {}", path.display())))?.len())
+}
+
 /// Checks every segment by itself; what joins them is checked afterwards.
+///
+/// The largest are begun first, so that all threads end at about the same time: the most that one
+/// can be late is the time of a segment, a tenth of a second. Of each only what it ends with and
+/// what must be listed is kept.
 fn check_all(
     dir: &Path,
     names: &[Seq],
     checks: &Checks,
     threads: usize,
+    on_progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<SegmentCheck>, LogError> {
+    let path = |first: &Seq| files::segment(dir, *first);
+    let mut order: Vec<_> = names.iter().enumerate().collect();
+    // One that is gone by now is an error when it is read.
+    order.sort_by_cached_key(|(_, first)| Reverse(size_of(&path(first)).unwrap_or(0)));
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(first) = names.get(at) else { return done };
-            let path = files::segment(dir, *first);
+            let turn = next.fetch_add(1, Ordering::Relaxed);
+            let Some((at, first)) = order.get(turn).copied() else { return done };
+            let path = path(first);
             done.push((at, check(&path, Start::Unjoined(*first), checks)));
+            on_progress(size_of(&path).unwrap_or(0));
         }
     };
     let threads = threads.clamp(1, names.len().max(1));

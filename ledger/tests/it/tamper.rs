@@ -1,9 +1,16 @@
 //! Someone changes a closed ledger, and `verify` names the first entry that is not as it was.
 
-use std::{fs, ops::Range, os::unix::fs::FileExt as _, path::Path};
+use std::{
+    fs,
+    ops::Range,
+    os::unix::fs::FileExt as _,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use ledger::{
-    Hash, Log, LogError, MemoryLog, Report, SegmentLog, Seq, VerifyOptions, verify, verify_dir,
+    Hash, Log, LogError, MemoryLog, Report, SegmentLog, Seq, VerifyOptions, segments_size, verify,
+    verify_dir, verify_dir_watched,
 };
 
 use crate::{
@@ -118,6 +125,24 @@ fn a_cut_that_the_files_cannot_show_is_found_by_a_head_from_outside() {
     assert!(verified(&ledger).is_good());
     assert_eq!(expecting(Seq(14), whole.hash), Some(("cut_off", 12)));
     assert_eq!(expecting(Seq(11), last), None);
+}
+
+#[test]
+fn progress_is_told_by_the_byte_and_ends_at_the_size_of_the_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let sizes: u64 = ledger.segments().iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert_eq!(segments_size(&ledger.log()).unwrap(), sizes);
+    for threads in [1, 2, 8] {
+        let done = AtomicU64::new(0);
+        let on_progress = |bytes| {
+            done.fetch_add(bytes, Ordering::Relaxed);
+        };
+        let options = VerifyOptions { threads, ..strict() };
+        let report = verify_dir_watched(&ledger.log(), &options, &on_progress).unwrap();
+        assert!(report.is_good());
+        assert_eq!(done.into_inner(), sizes);
+    }
 }
 
 #[test]

@@ -1,0 +1,141 @@
+//! How fast a ledger is verified: `cargo bench -p ledger --bench verify`.
+//!
+//! Beside each measure the same files are read and hashed with the same two crates on as many
+//! threads, and nothing else: what verification cannot do without.
+#![allow(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark prints its results, and panics if it is wrong"
+)]
+
+mod measure;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+use ledger::{HASH_CONTEXT, HEADER_SIZE, Log as _, VerifyOptions, verify_dir};
+use measure::{
+    FRAME_OVERHEAD, PAYLOAD_SIZE, SMALL_SEGMENT_SIZE, payloads, rate, record, report, scratch,
+    segment_files, submissions, time, writer,
+};
+use sha2::{Digest as _, Sha256};
+
+/// Commits of 1,024 events in each log.
+const COMMITS: usize = 400;
+/// How often each is measured; the best counts.
+const TURNS: usize = 9;
+
+fn main() {
+    let dir = scratch();
+    let plain = dir.path().join("plain");
+    fill(&plain, |first| payloads(first, 1_024, PAYLOAD_SIZE));
+    bytes_on_disk(&plain);
+    verify(&plain, "verify");
+    fs::remove_dir_all(&plain).expect("it was just made");
+    let lifelike = dir.path().join("lifelike");
+    fill(&lifelike, |first| (first..first + 1_024).map(lifelike_event).collect());
+    verify(&lifelike, "verify_lifelike");
+}
+
+/// A closed log of many commits.
+fn fill(dir: &Path, events: impl Fn(usize) -> Vec<Vec<u8>>) {
+    let (mut writer, log) = writer(dir, SMALL_SEGMENT_SIZE);
+    for commit in 0..COMMITS {
+        record(&mut writer, submissions(events(commit * 1_024)));
+    }
+    log.close().expect("the disk has room");
+}
+
+/// An event as they are in life, of about 600 bytes: many members, short strings, escapes, text
+/// beyond ASCII.
+fn lifelike_event(n: usize) -> Vec<u8> {
+    let (minute, second, flag) = (n / 60 % 60, n % 60, n % 97);
+    format!(
+        concat!(
+            r#"{{"authid":"anna.müller","authtype":"user","data":{{"actor":{{"id":"anna.müller","kind":"human"}},"#,
+            r#""basis":{{"kind":"policy","reference":"§ 4.2 – Freigabe"}},"flag":{{"environment":"production","key":"checkout-{flag:02}","system":"flags"}},"#,
+            r#""note":"Rückrufe geprüft:\n\t\"alles grün\" → weiter (C:\\logs)","occurrence":{{"earliest":"2026-01-01T10:{minute:02}:{second:02}.000000Z"}},"#,
+            r#""percentage_bp":{bp},"previous":[0,100,{bp}],"stage":"stage-3","verified":true}},"id":"{n:010}","recordedvia":"cli","#,
+            r#""salt":"q83vASNFZ4mrze8BI0Vniw","source":"urn:example:pipeline:eu-1","specversion":"1.0","subject":"checkout-{flag:02}-2026","#,
+            r#""time":"2026-01-01T10:{minute:02}:{second:02}.000000Z","type":"rollout.flag.changed.v1"}}"#
+        ),
+        flag = flag,
+        minute = minute,
+        second = second,
+        bp = n % 10_001,
+        n = n,
+    )
+    .into_bytes()
+}
+
+fn bytes_on_disk(dir: &Path) {
+    fn size(dir: &Path) -> u64 {
+        let files = fs::read_dir(dir).expect("a directory").flatten();
+        let sizes = files.map(|file| match file.metadata().expect("a file") {
+            found if found.is_dir() => size(&file.path()),
+            found => found.len(),
+        });
+        sizes.sum()
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a benchmark rounds")]
+    let per_event = size(&dir.join("log")) as f64 / (COMMITS * 1_024) as f64;
+    #[expect(clippy::cast_precision_loss, reason = "a benchmark rounds")]
+    let payload = PAYLOAD_SIZE as f64;
+    report("bytes_on_disk", "bytes/event", per_event, payload, ("<=", 1.25));
+}
+
+/// Everything that `verify` checks, beside reading and hashing the same files on as many threads.
+fn verify(dir: &Path, name: &str) {
+    let log = dir.join("log");
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let options = VerifyOptions { threads, opened_first: false, ..VerifyOptions::default() };
+    let files = segment_files(&log);
+    let (mut ours, mut baseline) = (Duration::MAX, Duration::MAX);
+    // The best of each: both need the processors alone, and whatever else ran only added to them.
+    for _ in 0..TURNS {
+        ours = ours.min(time(|| {
+            let report = verify_dir(&log, &options).expect("a log");
+            assert!(report.is_good(), "{report:?}");
+            assert_eq!(report.entries, (COMMITS * 1_024) as u64);
+        }));
+        baseline = baseline.min(time(|| hash_all(&files, threads)));
+    }
+    let entries = COMMITS * 1_024;
+    report(name, "entries/s", rate(entries, ours), rate(entries, baseline), (">=", 0.7));
+}
+
+/// Both hashes of every entry, and nothing else.
+fn hash_all(files: &[PathBuf], threads: usize) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut sum = 0u8;
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            sum ^= hash_file(&fs::read(file).expect("a segment"));
+        }
+        sum
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| std::hint::black_box(work()));
+        }
+    });
+}
+
+fn hash_file(file: &[u8]) -> u8 {
+    let context = blake3::hazmat::hash_derive_key_context(HASH_CONTEXT);
+    let (mut rest, mut sum) = (file, 0);
+    while let Some((size, _)) = rest.split_first_chunk::<4>() {
+        let size = u32::from_be_bytes(*size) as usize;
+        let (header, payload) = rest[7..88 + size].split_at(HEADER_SIZE);
+        let mut hasher: blake3::Hasher = blake3::hazmat::HasherExt::new_from_context_key(&context);
+        sum ^= hasher.update(header).finalize().as_bytes()[0];
+        sum ^= Sha256::digest(payload)[0];
+        rest = &rest[FRAME_OVERHEAD + size..];
+    }
+    sum
+}
