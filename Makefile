@@ -3,7 +3,7 @@
 CARGO ?= cargo
 VENV := target/venv
 
-.PHONY: demo test bench bench-api lint deny build
+.PHONY: demo test schedules bench bench-api lint deny build
 
 build:
 	$(CARGO) build --locked --release -p api
@@ -19,6 +19,12 @@ test: $(VENV)/ready
 	$(CARGO) build --locked -p api
 	PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --locked --workspace -- --nocapture
 
+# The orders in which the threads before the writer may run, each test with so many schedules of two
+# kinds: `make schedules SCHEDULES=1000000`. Its seeds are printed; SCHEDULES_SEED=N tries them again.
+SCHEDULES ?= 2000
+schedules:
+	SCHEDULES=$(SCHEDULES) $(CARGO) test --locked -p ledger --features shuttle --test schedules -- --nocapture
+
 # Prints one line for each measure: `bench NAME VALUE UNIT baseline VALUE ratio R target >= T`.
 bench:
 	$(CARGO) bench --locked -p ledger -p projector
@@ -30,6 +36,7 @@ bench-api:
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p ledger --features shuttle --test schedules -- -D warnings
 
 deny:
 	@command -v cargo-deny >/dev/null || { echo 'cargo-deny is missing; type: cargo install cargo-deny --version 0.20.2 --locked' >&2; exit 1; }

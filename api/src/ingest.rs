@@ -1,12 +1,12 @@
-//! The writer's thread and its mailbox.
+//! The writer's thread, and how tasks hand it what is to be recorded.
 //!
-//! The thread takes what has gathered and records it in one commit, so load makes commits larger
-//! and not slower: that is the whole of our group commit. A full mailbox answers `Busy` at once.
+//! Tasks add submissions to [`ledger::Queue`]; the thread commits what has gathered, so load makes
+//! commits larger and not slower. A full queue answers `Busy` at once.
 
 use std::{sync::Arc, thread, time::Instant};
 
-use ledger::{BATCH_LEN_MAX, BATCH_SIZE_MAX, Head, Outcome, Submission};
-use tokio::sync::{mpsc, oneshot, watch};
+use ledger::{Head, InDoubt, Outcome, Queue, Refused, Reply, Submission};
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     engine::Engine,
@@ -30,15 +30,15 @@ pub enum IngestError {
 /// Hands submissions to the writer's thread.
 #[derive(Clone)]
 pub struct Intake {
-    requests: mpsc::Sender<Request>,
+    queue: Arc<Closing>,
     head: watch::Receiver<Head>,
 }
 
-enum Request {
-    Record(Submission, oneshot::Sender<Outcome>),
-    /// Record what was accepted before, and end.
-    Stop,
-}
+/// Closes the queue when the last [`Intake`] is gone.
+struct Closing(Arc<Queue<Answer>>);
+
+/// Wakes the task that waits.
+struct Answer(oneshot::Sender<Result<Outcome, InDoubt>>);
 
 /// The writer's thread, which ends with the last [`Intake`] or when it is told to.
 pub struct WriterThread {
@@ -49,60 +49,29 @@ pub struct WriterThread {
 
 /// Starts the writer's thread.
 pub fn start(mut engine: Engine, metrics: Arc<Metrics>) -> anyhow::Result<(Intake, WriterThread)> {
-    let (requests, mailbox) = mpsc::channel(QUEUE_LEN_MAX);
+    let queue = Arc::new(Queue::new(QUEUE_LEN_MAX));
     let (publish, head) = watch::channel(engine.writer.head());
     engine.writer.on_publish(move |head| {
         publish.send_replace(head);
     });
     let (end, ended) = oneshot::channel();
+    let gathered = queue.clone();
     let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
-        let result = run(engine, mailbox, &metrics);
+        let result = run(engine, &gathered, &metrics);
         let _ = end.send(());
         result
     })?;
-    Ok((Intake { requests, head }, WriterThread { thread, ended }))
+    Ok((Intake { queue: Arc::new(Closing(queue)), head }, WriterThread { thread, ended }))
 }
 
-fn run(
-    mut engine: Engine,
-    mut mailbox: mpsc::Receiver<Request>,
-    metrics: &Metrics,
-) -> anyhow::Result<Engine> {
-    let mut waiting = None;
-    while let Some(first) = waiting.take().or_else(|| mailbox.blocking_recv()) {
-        let (mut submissions, mut answers) = (Vec::new(), Vec::new());
-        let (mut len, mut size) = (0, 0);
-        let mut next = Some(first);
-        while let Some(request) = next {
-            let Request::Record(submission, answer) = request else {
-                // Nothing more comes in, and what is in the mailbox is still taken out.
-                mailbox.close();
-                next = mailbox.try_recv().ok();
-                continue;
-            };
-            len += submission.drafts().len();
-            size += submission.size();
-            if !submissions.is_empty() && (len > BATCH_LEN_MAX || size > BATCH_SIZE_MAX) {
-                waiting = Some(Request::Record(submission, answer));
-                break;
-            }
-            submissions.push(submission);
-            answers.push(answer);
-            next = mailbox.try_recv().ok();
-        }
-        if submissions.is_empty() {
-            continue;
-        }
+fn run(mut engine: Engine, queue: &Queue<Answer>, metrics: &Metrics) -> anyhow::Result<Engine> {
+    queue.run(|submissions| {
         let now = engine.clock.now_us()?;
         let (committing, begun) = (Committing::of(&submissions), Instant::now());
-        // On an error every answer is dropped, which its sender reads as `InDoubt`.
         let outcomes = engine.writer.commit(submissions, now)?;
         metrics.committed(&committing.done(&outcomes), begun.elapsed());
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
-            // A sender that went away does not undo what is recorded.
-            let _ = answer.send(outcome);
-        }
-    }
+        anyhow::Ok(outcomes)
+    })?;
     engine.log.close()?;
     Ok(engine)
 }
@@ -111,32 +80,48 @@ impl Intake {
     /// Records a submission, whole or not at all. Once this returns, it is durable.
     pub async fn record(&self, submission: Submission) -> Result<Outcome, IngestError> {
         let (answer, outcome) = oneshot::channel();
-        self.requests.try_send(Request::Record(submission, answer)).map_err(|e| match e {
-            mpsc::error::TrySendError::Full(_) => IngestError::Busy,
-            mpsc::error::TrySendError::Closed(_) => IngestError::InDoubt,
+        self.queue.0.submit(submission, Answer(answer)).map_err(|refused| match refused {
+            Refused::Busy => IngestError::Busy,
+            // Whoever sends it again after the restart has it recorded once, whatever happened.
+            Refused::Closed | Refused::InDoubt => IngestError::InDoubt,
         })?;
-        outcome.await.map_err(|_| IngestError::InDoubt)
+        match outcome.await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(InDoubt(_))) | Err(_) => Err(IngestError::InDoubt),
+        }
     }
 
-    /// Has the writer's thread record what it has accepted, and end. From then on nothing is taken.
-    pub async fn stop(&self) {
-        // A thread that has ended needs no telling.
-        let _ = self.requests.send(Request::Stop).await;
+    /// Has the writer's thread record what it has accepted, and end. From now on nothing is taken.
+    pub fn stop(&self) {
+        self.queue.0.close();
     }
 
     /// Whether the writer's thread still takes submissions.
     pub fn is_open(&self) -> bool {
-        !self.requests.is_closed()
+        self.queue.0.is_open()
     }
 
     /// How many submissions wait for the writer.
     pub fn waiting(&self) -> usize {
-        self.requests.max_capacity() - self.requests.capacity()
+        self.queue.0.waiting()
     }
 
     /// The durable head, as followers see it.
     pub fn heads(&self) -> watch::Receiver<Head> {
         self.head.clone()
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Reply for Answer {
+    fn answer(self, answer: Result<Outcome, InDoubt>) {
+        // A sender that went away does not undo what is recorded.
+        let _ = self.0.send(answer);
     }
 }
 

@@ -130,7 +130,7 @@ pub async fn serve(
     drop(cut);
     drop(facts);
     webhooks.stop().await;
-    intake.stop().await;
+    intake.stop();
     if let Some(scheduling) = scheduling {
         // It says itself what went wrong with it.
         let _ = scheduling.await;

@@ -29,6 +29,7 @@
 //! - [`log`]: where entries are kept; [`log::memory`] and [`log::segments`] keep them.
 //! - [`index`]: which ids are recorded.
 //! - [`writer`]: the only code that makes the chain longer.
+//! - [`queue`], [`shared`]: many threads and tasks before the one writer.
 //! - [`verify`](mod@verify): reads a whole log back and checks it.
 //!
 //! # Invariants
@@ -45,8 +46,12 @@ pub mod chain;
 pub mod draft;
 pub mod entry;
 pub mod envelope;
+pub mod follower;
 pub mod index;
 pub mod log;
+pub mod queue;
+pub mod shared;
+mod sync;
 pub mod verify;
 pub mod writer;
 
@@ -56,11 +61,14 @@ pub use draft::{
 };
 pub use entry::{Digest, Entry, HASH_CONTEXT, HEADER_SIZE, Hash, Header, RECORDED_AT_US_MAX, Seq};
 pub use envelope::{Envelope, same_event};
+pub use follower::Follower;
 pub use index::Index;
 pub use log::{
     Damage, Log, LogError,
     memory::MemoryLog,
     segments::{SegmentLog, TornTail},
 };
+pub use queue::{Queue, Refused, Reply};
+pub use shared::{RecordError, SharedWriter};
 pub use verify::{Report, VerifyOptions, segments_size, verify, verify_dir, verify_dir_watched};
-pub use writer::{Follower, InDoubt, Outcome, Receipt, RedactError, Writer};
+pub use writer::{InDoubt, Outcome, Receipt, RedactError, Writer};

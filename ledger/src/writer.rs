@@ -3,18 +3,14 @@
 //! Many submissions go into one commit, so load makes commits larger and not slower. Each is
 //! recorded whole or not at all, and an event that is recorded already gets its first receipt.
 
-use std::{
-    collections::HashMap,
-    hash::BuildHasherDefault,
-    sync::{Arc, Condvar, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, hash::BuildHasherDefault, sync::Arc};
 
 use crate::{
     chain::Head,
     draft::{BATCH_LEN_MAX, BATCH_SIZE_MAX, Draft, Key, Submission},
     entry::{Entry, Hash, Seq},
     envelope::{Envelope, Mark, Redaction, same_event},
+    follower::Follower,
     index::{Index, KeyHasher, redacted_key},
     log::{Log, LogError},
 };
@@ -347,35 +343,5 @@ fn receipt(entry: &Entry, duplicate: bool) -> Receipt {
         recorded_at_us: entry.recorded_at_us(),
         duplicate,
         redacted: entry.payload().is_none(),
-    }
-}
-
-/// Sees the writer's durable head. It is a level and not an event, so none can be missed.
-#[derive(Clone, Debug)]
-pub struct Follower {
-    shared: Arc<(Mutex<Head>, Condvar)>,
-}
-
-impl Follower {
-    fn new(head: Head) -> Follower {
-        Follower { shared: Arc::new((Mutex::new(head), Condvar::new())) }
-    }
-
-    /// The head now.
-    pub fn head(&self) -> Head {
-        *self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until the entry at `next` is recorded, or `timeout` has passed; returns the head then.
-    pub fn wait_for(&self, next: Seq, timeout: Duration) -> Head {
-        let (head, moved) = &*self.shared;
-        let head = head.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = moved.wait_timeout_while(head, timeout, |head| head.next <= next);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    fn publish(&self, head: Head) {
-        *self.shared.0.lock().unwrap_or_else(PoisonError::into_inner) = head;
-        self.shared.1.notify_all();
     }
 }

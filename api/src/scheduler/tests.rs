@@ -112,7 +112,7 @@ impl Parts {
     }
 
     async fn close(self) {
-        self.intake.stop().await;
+        self.intake.stop();
         drop((self.facts, self.intake));
         tokio::task::spawn_blocking(move || {
             self.writer.join().unwrap();

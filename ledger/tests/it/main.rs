@@ -8,6 +8,7 @@ mod forge;
 mod index;
 mod log_contract;
 mod opening;
+mod queue;
 mod stability;
 mod story;
 mod tamper;
