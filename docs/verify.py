@@ -59,6 +59,7 @@ def verify(directory, expected=None):
     known, names = [floor, expected or (-1, "")], sorted(int(p.stem) for p in log.iterdir() if re.fullmatch(r"[0-9]{20}\.seg", p.name))
     seq, parent, time, erased, redactions, steps, torn, bad = 0, bytes(32), 0, {}, [], [], None, None
     try:
+        if not names: raise Bad("segment_missing")
         for name in names:
             if name != seq: raise Bad("segment_missing")
             b, at, left, whole = (log / f"{name:020}.seg").read_bytes(), 0, 0, (seq, parent, 0)

@@ -14,6 +14,8 @@ pub(crate) mod files;
 pub(crate) mod frame;
 mod map;
 pub(crate) mod open;
+#[cfg(feature = "testing")]
+pub mod probe;
 
 use std::{
     fs::File,

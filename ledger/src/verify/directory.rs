@@ -50,7 +50,8 @@ pub fn verify_dir_watched(
     let checked = check_all(dir, &names, &checks, options.threads, on_progress)?;
     let mut whole =
         Whole { dir, floor, head: Head::GENESIS, findings: Findings::default(), torn: None };
-    let mut first_bad = None;
+    // Of a log that once was, the first segment is there at least.
+    let mut first_bad = names.is_empty().then(|| missing_segment(Seq(0), None));
     for (at, (first, segment)) in names.iter().zip(checked).enumerate() {
         let is_last = at + 1 == names.len();
         first_bad = whole.join(*first, segment, is_last)?;

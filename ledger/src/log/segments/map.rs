@@ -23,13 +23,14 @@
 use std::{
     fs::File,
     io::Read as _,
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
 use crate::{
     chain::Head,
-    entry::{Hash, Seq},
+    entry::{Hash, Header, Seq},
     log::{
         LogError,
         segments::{
@@ -185,15 +186,34 @@ impl Segment {
         files::replace_derived(disk, &self.map, &bytes)
     }
 
-    /// Whether the entry that the segment begins with follows this head, as far as its bytes say.
-    pub(crate) fn follows(&self, dir: &Path, before: Head) -> bool {
-        let mut front = [0; FRONT_SIZE];
-        let file = File::open(files::segment(dir, self.first));
-        let read = file.and_then(|mut file| file.read_exact(&mut front));
-        read.is_ok()
-            && peek_header(&front)
-                .is_some_and(|header| header.seq == before.next && header.parent == before.hash)
+    /// Whether the segment begins with the entry after this head, and ends with the one that the map
+    /// says, as far as their headers tell. What is appended will hold the hash of the last one, so a
+    /// map of another history must not pass, even if the files have one size.
+    pub(crate) fn fits(&self, dir: &Path, before: Head) -> bool {
+        let read = || {
+            let file = File::open(files::segment(dir, self.first)).ok()?;
+            let first = header_at(&file, 0)?;
+            let map = File::open(&self.map).ok()?;
+            let mut last = [0; 4];
+            map.read_exact_at(&mut last, map.metadata().ok()?.len().checked_sub(8)?).ok()?;
+            Some((first, header_at(&file, u32::from_be_bytes(last).into())?))
+        };
+        read().is_some_and(|(first, last)| {
+            let ends = Head {
+                next: last.seq.next(),
+                hash: last.hash(),
+                recorded_at_us: last.recorded_at_us,
+            };
+            first.seq == before.next && first.parent == before.hash && ends == self.head
+        })
     }
+}
+
+/// The header of the frame at this byte, of which nothing is checked.
+fn header_at(file: &File, at: u64) -> Option<Header> {
+    let mut front = [0; FRONT_SIZE];
+    file.read_exact_at(&mut front, at).ok()?;
+    peek_header(&front)
 }
 
 /// The head after the segment's last entry, and the size of its file.

@@ -229,7 +229,7 @@ fn load(dir: &Path) -> Result<Loaded, LogError> {
         if *first != head.next {
             return Err(missing_segment(head.next, Some(*first)).into());
         }
-        let loaded = Segment::load(dir, *first).filter(|segment| segment.follows(dir, head));
+        let loaded = Segment::load(dir, *first).filter(|segment| segment.fits(dir, head));
         let segment = if let Some(segment) = loaded {
             Arc::new(segment)
         } else {
