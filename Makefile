@@ -3,7 +3,7 @@
 CARGO ?= cargo
 VENV := target/venv
 
-.PHONY: demo test schedules bench bench-api lint deny build
+.PHONY: demo test schedules bench bench-api fuzz lint deny build
 
 build:
 	$(CARGO) build --locked --release -p api
@@ -32,6 +32,11 @@ bench:
 # The same for the service under load: the real binary over a million events, thousands of subscribers.
 bench-api:
 	$(CARGO) bench --locked -p api --bench load
+
+# Any bytes for the frame decoder, and any files for a log's directory: so many seconds each.
+FUZZ_SECONDS ?= 3600
+fuzz:
+	CARGO=$(CARGO) ledger/fuzz/run.sh $(FUZZ_SECONDS)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -185,7 +185,9 @@ impl Chain {
 fn for_each_frame(mut bytes: &mut [u8], mut change: impl FnMut(&mut [u8])) {
     while let Some(size) = bytes.first_chunk() {
         let size = u32::from_be_bytes(*size) as usize;
-        let Some((frame, rest)) = bytes.split_at_mut_checked(size.saturating_add(92)) else { return };
+        let Some((frame, rest)) = bytes.split_at_mut_checked(size.saturating_add(92)) else {
+            return;
+        };
         change(frame);
         sum(frame);
         bytes = rest;
@@ -202,7 +204,8 @@ fn sum(bytes: &mut [u8]) {
 /// Mends both checksums of a map; where the first one is, its counts say.
 fn sum_map(bytes: &mut [u8]) {
     let Some(counts) = bytes.get(72..80) else { return };
-    let number = |at: usize| u32::from_be_bytes(counts[at..at + 4].try_into().expect("four")) as usize;
+    let number =
+        |at: usize| u32::from_be_bytes(counts[at..at + 4].try_into().expect("four")) as usize;
     let front = number(0).saturating_add(number(4)).saturating_mul(40).saturating_add(84);
     if let Some((front, offsets)) = bytes.split_at_mut_checked(front) {
         sum(front);

@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use ledger::{Draft, Index, Log as _, SegmentLog, Seq, Submission, Writer};
 
-use crate::pack::{Kind, Piece, pack};
+use super::pack::{Kind, Piece, pack};
 
 /// When the ledgers begin, in Unix microseconds.
 const START_US: u64 = 1_767_225_600_000_000;
@@ -28,7 +28,8 @@ pub fn open_seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for ledger in ledgers() {
         let as_kinds = |swap: &dyn Fn(Kind) -> Kind| {
-            let pieces = ledger.iter().map(|piece| Piece { kind: swap(piece.kind), ..piece.clone() });
+            let pieces =
+                ledger.iter().map(|piece| Piece { kind: swap(piece.kind), ..piece.clone() });
             pack(&pieces.collect::<Vec<_>>())
         };
         seeds.push(as_kinds(&|kind| kind));
@@ -118,9 +119,10 @@ fn files(log: &Path) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for first in (0..64).map(Seq) {
         let which = u8::try_from(first.0).expect("there are few");
-        for (kind, name) in
-            [(Kind::Segment, format!("{first:020}.seg")), (Kind::Map, format!("map/{first:020}.map"))]
-        {
+        for (kind, name) in [
+            (Kind::Segment, format!("{first:020}.seg")),
+            (Kind::Map, format!("map/{first:020}.map")),
+        ] {
             let path = log.join(name);
             if path.exists() {
                 pieces.push(Piece { kind, which, bytes: read(&path) });
@@ -128,7 +130,7 @@ fn files(log: &Path) -> Vec<Piece> {
         }
     }
     for which in 0..=u8::MAX {
-        let path = log.join(crate::pack::run_name(which));
+        let path = log.join(super::pack::run_name(which));
         if path.exists() {
             pieces.push(Piece { kind: Kind::Run, which, bytes: read(&path) });
         }

@@ -72,14 +72,14 @@ pub fn open(bytes: &[u8]) {
     let read_only = SegmentLog::open_read_only(scratch.log());
     if let Ok(log) = &read_only {
         let read = read_through(log);
-        if derived == Derived::Honest && good(&before) {
+        if derived == Derived::Honest && good(before.as_ref()) {
             read.expect("what verifies can be read");
         }
     }
     assert_eq!(scratch.files(), files, "a read-only open changes nothing");
     let opened = append(&scratch.log());
     if derived == Derived::Honest {
-        judge(&scratch.log(), &before, opened);
+        judge(&scratch.log(), before.as_ref(), opened);
     }
 
     // Without what is derived, to open is to check.
@@ -98,16 +98,16 @@ pub fn open(bytes: &[u8]) {
         }
         Err(LogError::Corrupt(bad)) => {
             let refused = ["floor_unreadable"].contains(&bad.code);
-            assert!(refused || !good(&before), "refused for {bad}, but {before:?}");
+            assert!(refused || !good(before.as_ref()), "refused for {bad}, but {before:?}");
         }
-        Err(_) => assert!(!good(&before), "not opened, but {before:?}"),
+        Err(_) => assert!(!good(before.as_ref()), "not opened, but {before:?}"),
     }
     let opened = append(&scratch.log());
-    judge(&scratch.log(), &before, opened);
+    judge(&scratch.log(), before.as_ref(), opened);
 }
 
 /// What was good, or was opened without the help of anything derived, is good with one entry more.
-fn judge(log: &Path, before: &Option<Report>, appended: Option<u64>) {
+fn judge(log: &Path, before: Option<&Report>, appended: Option<u64>) {
     let after = seen(log);
     match (before, appended) {
         (Some(before), Some(entries)) if before.is_good() => {
@@ -126,8 +126,8 @@ fn judge(log: &Path, before: &Option<Report>, appended: Option<u64>) {
     }
 }
 
-fn good(report: &Option<Report>) -> bool {
-    report.as_ref().is_some_and(Report::is_good)
+fn good(report: Option<&Report>) -> bool {
+    report.is_some_and(Report::is_good)
 }
 
 /// What `verify` says of the chain, whatever the payloads are.
@@ -140,11 +140,10 @@ fn seen(log: &Path) -> Option<Report> {
 /// The same, compared with the stricter measure and with more threads.
 fn seen_by_all(log: &Path) -> Option<Report> {
     let lenient = seen(log);
-    let verify = |threads| {
-        verify_dir(log, &VerifyOptions { threads, ..VerifyOptions::default() }).ok()
-    };
+    let verify =
+        |threads| verify_dir(log, &VerifyOptions { threads, ..VerifyOptions::default() }).ok();
     let (strict, threads) = (verify(1), verify(3));
-    assert!(good(&lenient) || !good(&strict), "the stricter check finds less");
+    assert!(good(lenient.as_ref()) || !good(strict.as_ref()), "the stricter check finds less");
     assert_eq!(format!("{strict:?}"), format!("{threads:?}"), "threads change the answer");
     lenient
 }
@@ -181,8 +180,7 @@ struct Scratch(TempDir);
 impl Scratch {
     fn new() -> Scratch {
         let memory = Path::new("/dev/shm");
-        let dir =
-            if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         Scratch(dir.expect("a directory can be made"))
     }
 

@@ -171,6 +171,7 @@ pub(crate) fn tampers() -> Vec<Tamper> {
     tampers.extend(forged_payloads());
     tampers.extend(moved_entries());
     tampers.extend(lost_files());
+    tampers.extend(everything_lost());
     tampers
 }
 
@@ -366,5 +367,24 @@ fn lost_files() -> Vec<Tamper> {
             Some(("truncated", 15)),
         ),
         tamper("no maps", |l| fs::remove_dir_all(l.log().join("map")).unwrap(), None),
+    ]
+}
+
+/// Found by the fuzzer: what is gone as a whole verified, because there was nothing to object to.
+fn everything_lost() -> Vec<Tamper> {
+    fn remove_all(l: &Ledger) {
+        l.segments().iter().for_each(|file| fs::remove_file(file).unwrap());
+    }
+    let and_a_spoilt_head = |l: &Ledger| {
+        remove_all(l);
+        fs::write(l.log().join("head"), "x").unwrap();
+    };
+    vec![
+        tamper("no segment", remove_all, Some(("segment_missing", 0))),
+        tamper(
+            "no segment, and a head that is no head",
+            and_a_spoilt_head,
+            Some(("segment_missing", 0)),
+        ),
     ]
 }

@@ -3,8 +3,10 @@
 
 mod agreement;
 mod canonical;
+mod chance;
 mod crash;
 mod forge;
+mod fuzz;
 mod index;
 mod log_contract;
 mod opening;

@@ -142,6 +142,30 @@ fn map_is_made_again(whole: &Ledger, map: &str) {
 
 /// Someone takes payloads away and mends checksums, maps or no maps: nothing may show them as
 /// lawfully redacted.
+/// Found by the fuzzer: what was recorded next held the hash that the map said, and verified no more.
+#[test]
+fn a_map_of_another_history_is_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = |name: &str| {
+        let dir = dir.path().join(name);
+        let log = Arc::new(SegmentLog::create_with_segment_size(dir.join("log"), 600).unwrap());
+        record(&log, vec![vec![opened()], vec![note(name), note("2")], vec![note("3")]]);
+        Ledger { dir }
+    };
+    let (ours, theirs) = (made("ours1"), made("their"));
+    let sealed = |ledger: &Ledger| fs::read(&ledger.segments()[0]).unwrap();
+    assert_eq!(sealed(&ours).len(), sealed(&theirs).len());
+    // The last commit is lost in a crash, and the map is that of the other ledger.
+    ours.cut(1, 1);
+    let map = "map/00000000000000000000.map";
+    fs::copy(theirs.log().join(map), ours.log().join(map)).unwrap();
+    let log = Arc::new(SegmentLog::open(ours.log()).unwrap());
+    record(&log, vec![vec![note("4")]]);
+    let report = verify_dir(&ours.log(), &strict()).unwrap();
+    assert!(report.is_good(), "{report:?}");
+    assert_eq!(report.entries, 4);
+}
+
 #[test]
 fn a_payload_that_no_redaction_takes_away_stops_every_opening() {
     let dir = tempfile::tempdir().unwrap();
