@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use ledger::{HASH_CONTEXT, HEADER_SIZE, Log as _, VerifyOptions, verify_dir};
+use ledger::{Envelope, HASH_CONTEXT, HEADER_SIZE, Log as _, VerifyOptions, verify_dir};
 use measure::{
     FRAME_OVERHEAD, PAYLOAD_SIZE, SMALL_SEGMENT_SIZE, payloads, rate, record, report, scratch,
     segment_files, submissions, time, writer,
@@ -31,6 +31,11 @@ const COMMITS: usize = 400;
 const TURNS: usize = 9;
 
 fn main() {
+    canonical("canonical", |first| payloads(first, 1_024, PAYLOAD_SIZE));
+    canonical("canonical_lifelike", lifelike_events);
+    if std::env::args().any(|arg| arg == "canonical") {
+        return;
+    }
     let dir = scratch();
     let plain = dir.path().join("plain");
     fill(&plain, |first| payloads(first, 1_024, PAYLOAD_SIZE));
@@ -38,8 +43,30 @@ fn main() {
     verify(&plain, "verify");
     fs::remove_dir_all(&plain).expect("it was just made");
     let lifelike = dir.path().join("lifelike");
-    fill(&lifelike, |first| (first..first + 1_024).map(lifelike_event).collect());
+    fill(&lifelike, lifelike_events);
     verify(&lifelike, "verify_lifelike");
+}
+
+/// Whether each payload is a canonical event, on one thread, beside its SHA-256.
+fn canonical(name: &str, events: impl Fn(usize) -> Vec<Vec<u8>>) {
+    let events = events(0);
+    let (mut ours, mut baseline) = (Duration::MAX, Duration::MAX);
+    for _ in 0..TURNS * 50 {
+        ours = ours.min(time(|| {
+            let good = |event: &&Vec<u8>| Envelope::read(event).is_ok();
+            assert_eq!(events.iter().filter(good).count(), events.len());
+        }));
+        baseline = baseline.min(time(|| {
+            let sum = events.iter().fold(0, |sum, event| sum ^ Sha256::digest(event)[0]);
+            std::hint::black_box(sum);
+        }));
+    }
+    let len = events.len();
+    report(name, "events/s", rate(len, ours), rate(len, baseline), (">=", 1.0));
+}
+
+fn lifelike_events(first: usize) -> Vec<Vec<u8>> {
+    (first..first + 1_024).map(lifelike_event).collect()
 }
 
 /// A closed log of many commits.

@@ -4,7 +4,11 @@
 //! repeated, the shortest escapes, numbers within +-(2^53 - 1) and without fraction or exponent.
 //! Re-encoding stored bytes to compare them would trust the encoder; this reads what is there.
 
+mod scan;
+
 use std::{borrow::Cow, cmp::Ordering, ops::Range};
+
+use scan::Specials;
 
 /// How deep arrays and objects may lie in each other.
 pub const DEPTH_MAX: usize = 64;
@@ -25,8 +29,8 @@ pub struct NotCanonical {
 /// Checks that these bytes are one canonical JSON value and nothing more.
 pub fn check(bytes: &[u8]) -> Result<(), NotCanonical> {
     let mut parser = Parser::new(bytes)?;
-    parser.value(0)?;
-    parser.end()
+    let end = parser.value(0, 0);
+    parser.end(end)
 }
 
 /// Hands on each member of a canonical object: raw name (without its quotes) and raw value.
@@ -38,15 +42,15 @@ pub(crate) fn for_each_member<'a>(
 ) -> Result<(), NotCanonical> {
     let mut parser = Parser::new(bytes)?;
     let text = parser.text;
-    if parser.peek() != Some(b'{') {
-        return Err(parser.fail("the value is not an object"));
+    if parser.byte(0) != Some(b'{') {
+        return Err(NotCanonical { at: 0, why: "the value is not an object" });
     }
-    parser.object(1, |name, value| {
+    let end = parser.object(0, 1, |name, value| {
         if let (Some(name), Some(value)) = (text.get(name), text.get(value)) {
             on_member(name, value);
         }
-    })?;
-    parser.end()
+    });
+    parser.end(end)
 }
 
 /// The members of a canonical object.
@@ -95,75 +99,80 @@ pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Reads from left to right. Each step is given where it begins and returns where it ends, or `None`
+/// once it has failed: so that a place stays in a register, which is most of the speed.
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
-    at: usize,
+    /// The special bytes not yet passed. All that lie before the place that is being read are passed,
+    /// because outside of strings none is accepted but a quote, which begins one.
+    specials: Specials<'a>,
+    /// Why a step has returned `None`.
+    failure: NotCanonical,
 }
 
 impl<'a> Parser<'a> {
     fn new(bytes: &'a [u8]) -> Result<Parser<'a>, NotCanonical> {
         let text = std::str::from_utf8(bytes)
             .map_err(|e| NotCanonical { at: e.valid_up_to(), why: "the text is not UTF-8" })?;
-        Ok(Parser { text, bytes, at: 0 })
+        let failure = NotCanonical { at: 0, why: "" };
+        Ok(Parser { text, bytes, specials: Specials::of(bytes), failure })
     }
 
-    fn fail(&self, why: &'static str) -> NotCanonical {
-        NotCanonical { at: self.at, why }
+    #[cold]
+    fn fail(&mut self, at: usize, why: &'static str) -> Option<usize> {
+        self.failure = NotCanonical { at, why };
+        None
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.bytes.get(at).copied()
     }
 
-    /// Steps over `byte` if it is next.
-    fn eat(&mut self, byte: u8) -> bool {
-        let eaten = self.peek() == Some(byte);
-        self.at += usize::from(eaten);
-        eaten
-    }
-
-    fn end(&self) -> Result<(), NotCanonical> {
-        if self.at == self.bytes.len() { Ok(()) } else { Err(self.fail("the value goes on")) }
+    /// Judges what the outermost step has returned.
+    fn end(&self, at: Option<usize>) -> Result<(), NotCanonical> {
+        match at {
+            Some(at) if at == self.bytes.len() => Ok(()),
+            Some(at) => Err(NotCanonical { at, why: "the value goes on" }),
+            None => Err(self.failure),
+        }
     }
 
     /// Steps over one value, which lies inside `depth` arrays and objects.
-    fn value(&mut self, depth: usize) -> Result<(), NotCanonical> {
-        match self.peek() {
-            Some(b'"') => self.string().map(drop),
-            Some(b'{') => self.object(depth + 1, |_, _| {}),
-            Some(b'[') => self.array(depth + 1),
-            Some(b'-' | b'0'..=b'9') => self.integer(),
-            Some(b't') => self.word(b"true"),
-            Some(b'f') => self.word(b"false"),
-            Some(b'n') => self.word(b"null"),
-            _ => Err(self.fail("a value was expected")),
+    fn value(&mut self, at: usize, depth: usize) -> Option<usize> {
+        match self.byte(at) {
+            Some(b'"') => self.string(at),
+            Some(b'{') => self.object(at, depth + 1, |_, _| {}),
+            Some(b'[') => self.array(at, depth + 1),
+            Some(b'-' | b'0'..=b'9') => self.integer(at),
+            Some(b't') => self.word(at, b"true"),
+            Some(b'f') => self.word(at, b"false"),
+            Some(b'n') => self.word(at, b"null"),
+            _ => self.fail(at, "a value was expected"),
         }
     }
 
-    fn word(&mut self, word: &[u8]) -> Result<(), NotCanonical> {
-        if !self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
-            return Err(self.fail("a value was expected"));
+    fn word(&mut self, at: usize, word: &[u8]) -> Option<usize> {
+        if !self.bytes.get(at..).is_some_and(|rest| rest.starts_with(word)) {
+            return self.fail(at, "a value was expected");
         }
-        self.at += word.len();
-        Ok(())
+        Some(at + word.len())
     }
 
-    fn array(&mut self, depth: usize) -> Result<(), NotCanonical> {
+    fn array(&mut self, at: usize, depth: usize) -> Option<usize> {
         if depth > DEPTH_MAX {
-            return Err(self.fail("the value is nested too deep"));
+            return self.fail(at, "the value is nested too deep");
         }
-        self.at += 1;
-        if self.eat(b']') {
-            return Ok(());
+        let mut at = at + 1;
+        if self.byte(at) == Some(b']') {
+            return Some(at + 1);
         }
         loop {
-            self.value(depth)?;
-            if self.eat(b']') {
-                return Ok(());
-            }
-            if !self.eat(b',') {
-                return Err(self.fail("`,` or `]` was expected"));
+            at = self.value(at, depth)?;
+            match self.byte(at) {
+                Some(b',') => at += 1,
+                Some(b']') => return Some(at + 1),
+                _ => return self.fail(at, "`,` or `]` was expected"),
             }
         }
     }
@@ -172,44 +181,52 @@ impl<'a> Parser<'a> {
     /// and of its value.
     fn object(
         &mut self,
+        at: usize,
         depth: usize,
         mut on_member: impl FnMut(Range<usize>, Range<usize>),
-    ) -> Result<(), NotCanonical> {
+    ) -> Option<usize> {
         if depth > DEPTH_MAX {
-            return Err(self.fail("the value is nested too deep"));
+            return self.fail(at, "the value is nested too deep");
         }
-        self.at += 1;
-        if self.eat(b'}') {
-            return Ok(());
+        let mut at = at + 1;
+        if self.byte(at) == Some(b'}') {
+            return Some(at + 1);
         }
         let mut before: Option<Range<usize>> = None;
         loop {
-            if self.peek() != Some(b'"') {
-                return Err(self.fail("a name was expected"));
+            if self.byte(at) != Some(b'"') {
+                return self.fail(at, "a name was expected");
             }
-            let name = self.string()?;
+            let end = self.string(at)?;
+            let name = at + 1..end - 1;
             if let Some(before) = before
-                && self.order(before, name.clone()) != Ordering::Less
+                && !self.is_sorted(before, name.clone())
             {
-                return Err(NotCanonical {
-                    at: name.start,
-                    why: "names are not sorted, or one is repeated",
-                });
+                return self.fail(name.start, "names are not sorted, or one is repeated");
             }
-            if !self.eat(b':') {
-                return Err(self.fail("`:` was expected"));
+            if self.byte(end) != Some(b':') {
+                return self.fail(end, "`:` was expected");
             }
-            let start = self.at;
-            self.value(depth)?;
-            on_member(name.clone(), start..self.at);
-            if self.eat(b'}') {
-                return Ok(());
-            }
-            if !self.eat(b',') {
-                return Err(self.fail("`,` or `}` was expected"));
+            at = self.value(end + 1, depth)?;
+            on_member(name.clone(), end + 1..at);
+            match self.byte(at) {
+                Some(b',') => at += 1,
+                Some(b'}') => return Some(at + 1),
+                _ => return self.fail(at, "`,` or `}` was expected"),
             }
             before = Some(name);
         }
+    }
+
+    /// Whether one name comes before another.
+    fn is_sorted(&self, a: Range<usize>, b: Range<usize>) -> bool {
+        // Most names differ in the first letter already.
+        let (from_a, from_b) = (self.byte(a.start), self.byte(b.start));
+        let is_letter = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase());
+        if is_letter(from_a) && is_letter(from_b) && from_a != from_b {
+            return from_a < from_b;
+        }
+        self.order(a, b) == Ordering::Less
     }
 
     /// Compares two names as RFC 8785 sorts them: by UTF-16 code units.
@@ -230,121 +247,56 @@ impl<'a> Parser<'a> {
         unescape(a).encode_utf16().cmp(unescape(b).encode_utf16())
     }
 
-    /// Steps over a string and returns the range between its quotes.
-    fn string(&mut self) -> Result<Range<usize>, NotCanonical> {
-        self.at += 1;
-        let start = self.at;
+    /// Steps over a string, whose quote is at `at`.
+    fn string(&mut self, at: usize) -> Option<usize> {
+        // The quote itself, unless this file is wrong.
+        if self.specials.next() != at {
+            return self.fail(at, "a value was expected");
+        }
         loop {
-            self.at += plain_len(self.bytes.get(self.at..).unwrap_or_default());
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(start..self.at - 1);
-                }
-                Some(b'\\') => self.escape()?,
-                Some(_) => return Err(self.fail("a control character must be escaped")),
-                None => return Err(self.fail("the string does not end")),
-            }
+            let at = self.specials.next();
+            match self.byte(at) {
+                Some(b'"') => return Some(at + 1),
+                Some(b'\\') => self.escape(at)?,
+                Some(_) => return self.fail(at, "a control character must be escaped"),
+                None => return self.fail(at, "the string does not end"),
+            };
         }
     }
 
-    fn escape(&mut self) -> Result<(), NotCanonical> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        self.at += match rest {
-            [_, b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
+    fn escape(&mut self, at: usize) -> Option<usize> {
+        match self.bytes.get(at + 1..).unwrap_or_default() {
+            [b'"' | b'\\', ..] => {
+                // It is special itself, and does not end the string.
+                self.specials.next();
+                Some(at + 2)
+            }
+            [b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(at + 2),
             // Those with a short escape, and all that need none, are not canonical here.
-            [_, b'u', b'0', b'0', b'0', b'0'..=b'7' | b'b' | b'e' | b'f', ..]
-            | [_, b'u', b'0', b'0', b'1', b'0'..=b'9' | b'a'..=b'f', ..] => 6,
-            _ => return Err(self.fail("the escape is not the shortest, or none")),
-        };
-        Ok(())
+            [b'u', b'0', b'0', b'0', b'0'..=b'7' | b'b' | b'e' | b'f', ..]
+            | [b'u', b'0', b'0', b'1', b'0'..=b'9' | b'a'..=b'f', ..] => Some(at + 6),
+            _ => self.fail(at, "the escape is not the shortest, or none"),
+        }
     }
 
-    fn integer(&mut self) -> Result<(), NotCanonical> {
-        let negative = self.eat(b'-');
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
+    fn integer(&mut self, at: usize) -> Option<usize> {
+        let negative = self.byte(at) == Some(b'-');
+        let at = at + usize::from(negative);
+        let rest = self.bytes.get(at..).unwrap_or_default();
         let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let digits = rest.get(..len).unwrap_or_default();
         let zero_first = digits.first() == Some(&b'0');
         if len == 0 || (zero_first && (negative || len > 1)) {
-            return Err(self.fail("an integer has no leading zero and no minus before zero"));
+            return self.fail(at, "an integer has no leading zero and no minus before zero");
         }
         // 16 digits hold INTEGER_MAX, and cannot overflow.
         let value = digits.iter().take(17).fold(0, |n, digit| n * 10 + u64::from(digit - b'0'));
         if len > 16 || value > INTEGER_MAX {
-            return Err(self.fail("an integer is beyond 2^53 - 1"));
+            return self.fail(at, "an integer is beyond 2^53 - 1");
         }
-        self.at += len;
-        if matches!(self.peek(), Some(b'.' | b'e' | b'E')) {
-            return Err(self.fail("a number has a fraction or an exponent"));
+        if matches!(self.byte(at + len), Some(b'.' | b'e' | b'E')) {
+            return self.fail(at + len, "a number has a fraction or an exponent");
         }
-        Ok(())
-    }
-}
-
-/// How many bytes come before the next quote, backslash or control character.
-///
-/// Payloads are checked whole at every verify, and strings are most of them. Long ones are looked at
-/// in blocks, without stopping inside of one, so that the compiler can use one instruction for many
-/// bytes. Short ones, and ends, are looked at in words: see [`first_special`].
-fn plain_len(bytes: &[u8]) -> usize {
-    const BLOCK_LEN: usize = 32;
-    #[expect(clippy::needless_bitwise_bool, reason = "a jump would keep it to one byte at a time")]
-    let is_special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    let mut len = 0;
-    // A name is rarely longer than a word or two, so the first words come before the blocks.
-    let (words, _) = bytes.as_chunks::<8>();
-    for word in words.iter().take(2) {
-        if let Some(at) = first_special(*word) {
-            return len + at;
-        }
-        len += 8;
-    }
-    let (blocks, _) = bytes.get(len..).unwrap_or_default().as_chunks::<BLOCK_LEN>();
-    let is_plain =
-        |block: &&[u8; BLOCK_LEN]| !block.iter().fold(false, |any, byte| any | is_special(*byte));
-    len += blocks.iter().take_while(is_plain).count() * BLOCK_LEN;
-    let (words, rest) = bytes.get(len..).unwrap_or_default().as_chunks::<8>();
-    for word in words {
-        if let Some(at) = first_special(*word) {
-            return len + at;
-        }
-        len += 8;
-    }
-    len + rest.iter().take_while(|byte| !is_special(**byte)).count()
-}
-
-/// Where in eight bytes the first quote, backslash or control character is.
-///
-/// In each of the three tests, the top bit of a byte's lane says that it matches. A borrow can set a
-/// lane by mistake, but only above a lane that does match, and the lowest one is what counts.
-fn first_special(word: [u8; 8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    let word = u64::from_le_bytes(word);
-    let quote = word ^ (ONES * 0x22);
-    let backslash = word ^ (ONES * 0x5c);
-    let hits = ((word.wrapping_sub(ONES * 0x20) & !word)
-        | (quote.wrapping_sub(ONES) & !quote)
-        | (backslash.wrapping_sub(ONES) & !backslash))
-        & TOPS;
-    (hits != 0).then(|| (hits.trailing_zeros() / 8) as usize)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain_len;
-
-    #[test]
-    fn a_string_stops_at_the_first_special_byte_wherever_it_stands() {
-        for special in 0..=255u8 {
-            let stops = special < 0x20 || special == b'"' || special == b'\\';
-            for at in 0..80 {
-                let mut bytes = vec![b'a'; 80];
-                bytes[at] = special;
-                let expected = if stops { at } else { 80 };
-                assert_eq!(plain_len(&bytes), expected, "{special} at {at}");
-            }
-        }
+        Some(at + len)
     }
 }

@@ -4,6 +4,8 @@ use ledger::canonical::{DEPTH_MAX, check};
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::slow;
+
 /// Canonical JSON by another way: parse, sort, write. `None` if no canonical form exists.
 fn encode(value: &Value, depth: usize) -> Option<String> {
     Some(match value {
@@ -81,6 +83,58 @@ proptest! {
             _ => bytes[at] = b"0-1 \"\\,:{}[]eu"[usize::from(byte) % 14],
         }
         prop_assert_eq!(check(&bytes).is_ok(), is_canonical(&bytes), "{}", String::from_utf8_lossy(&bytes));
+        prop_assert_eq!(check(&bytes), slow::check(&bytes), "{}", String::from_utf8_lossy(&bytes));
+    }
+
+    /// Bytes of which hardly any string is canonical, with what ends and begins things everywhere.
+    #[test]
+    fn any_bytes_are_judged_as_the_slow_reader_judges_them(
+        letters in prop::collection::vec(
+            prop::sample::select("\"\"\"\"\\\\{}[]:,ab01-nu\n\0\u{1f}\u{7f}é😀".chars().collect::<Vec<_>>()),
+            0..700,
+        )
+    ) {
+        let text: String = letters.into_iter().collect();
+        prop_assert_eq!(check(text.as_bytes()), slow::check(text.as_bytes()), "{}", text);
+    }
+
+    /// Long values, so that strings, escapes and names lie over every border inside the reader.
+    #[test]
+    fn long_values_are_judged_as_the_slow_reader_judges_them(
+        values in prop::collection::vec(value(), 1..60),
+        pad in 0..70usize,
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let canonical = values.iter().filter_map(|value| encode(value, 2)).collect::<Vec<_>>();
+        let text = format!("[\"{}\",{}]", "x".repeat(pad), canonical.join(","));
+        let mut bytes = text.into_bytes();
+        prop_assert_eq!(check(&bytes), slow::check(&bytes));
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        prop_assert_eq!(check(&bytes), slow::check(&bytes), "{}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+/// Every byte of an event, in every place of it, and every end of it.
+#[test]
+fn one_changed_byte_is_judged_as_the_slow_reader_judges_it() {
+    let event = concat!(
+        r#"{"authid":"anna","data":{"a":[],"b\"":"\\","é":{"x":-1},"n":[1,20,{"z":null}],"t":"\u0001\n"},"#,
+        r#""id":"1","source":"s","subject":"Rückruf – \"grün\"","type":"t","z":true}"#
+    );
+    for pad in [0, 200] {
+        let event = event.replace("anna", &"x".repeat(pad));
+        let mut bytes = event.clone().into_bytes();
+        for at in 0..bytes.len() {
+            assert_eq!(check(&bytes[..at]), slow::check(&bytes[..at]), "{at} of {event}");
+            let whole = bytes[at];
+            for byte in 0..=255 {
+                bytes[at] = byte;
+                assert_eq!(check(&bytes), slow::check(&bytes), "{byte} at {at} of {event}");
+            }
+            bytes[at] = whole;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod index;
 mod log_contract;
 mod opening;
 mod queue;
+mod slow;
 mod stability;
 mod story;
 mod tamper;

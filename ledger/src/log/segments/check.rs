@@ -79,8 +79,11 @@ pub(crate) fn check(path: &Path, start: Start, checks: &Checks) -> Result<Segmen
         offsets: Vec::new(),
     };
     let stop = loop {
-        if let Some(stop) = checker.step(&mut frames).map_err(reading())? {
-            break stop;
+        // Only a failure is worth a text: there are millions of steps.
+        match checker.step(&mut frames) {
+            Ok(None) => {}
+            Ok(Some(stop)) => break stop,
+            Err(e) => return Err(reading()(e)),
         }
     };
     Ok(checker.finish(stop))
