@@ -23,7 +23,7 @@ def later_commit(b, start, seq, parent):  # whether a commit follows the one in 
     last, at = None, start
     if start + 88 <= len(b):
         size, flags, left, version, found = struct.unpack_from(">IBHBQ", b, start)
-        if size <= PAYLOAD_MAX and flags <= 1 and (version, found) == (1, seq) and b[start + 24:start + 56] == parent: last = seq + left
+        if size <= PAYLOAD_MAX and flags <= 1 and (flags == 1) == (size == 0) and (version, found) == (1, seq) and b[start + 24:start + 56] == parent: last = seq + left
     while at + 92 <= len(b):
         found = frame(b, at) if b[at + 7] == 1 else "none"
         at += 1

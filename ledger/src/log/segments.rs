@@ -13,6 +13,7 @@ mod erase;
 pub(crate) mod files;
 pub(crate) mod frame;
 mod map;
+mod mend;
 pub(crate) mod open;
 #[cfg(feature = "testing")]
 pub mod probe;
@@ -167,15 +168,17 @@ impl Log for SegmentLog {
     }
 
     fn close(&self) -> Result<(), LogError> {
-        let appender = self.appender()?;
+        let mut appender = self.appender()?;
         if appender.in_doubt {
             return Err(LogError::InDoubt(None));
         }
         let head = self.head();
-        match head.last_seq() {
-            Some(seq) => files::write_floor(&*self.disk, &self.dir, seq, head.hash),
-            None => Ok(()),
+        if let Some(seq) = head.last_seq() {
+            appender.in_doubt = true;
+            files::write_floor(&*self.disk, &self.dir, seq, head.hash)?;
+            appender.in_doubt = false;
         }
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ mod log_contract;
 mod opening;
 mod queue;
 mod slow;
+mod sim;
 mod stability;
 mod story;
 mod tamper;

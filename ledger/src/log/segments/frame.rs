@@ -125,8 +125,15 @@ impl<'a> Front<'a> {
     }
 
     /// The header, if this could be the front of a frame.
+    ///
+    /// One whose first bytes did not reach the disk holds zeros there: a size of 0 that is not
+    /// marked as erased, and a `left` that is not to be believed.
     fn plausible(&self) -> Option<Header> {
-        self.payload_size().filter(|_| self.flags <= ERASED)?;
+        let size = self.payload_size()?;
+        let known = self.flags <= ERASED && (self.flags == ERASED) == (size == 0);
+        if !known {
+            return None;
+        }
         Header::decode(self.header).ok()
     }
 }

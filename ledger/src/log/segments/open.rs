@@ -4,7 +4,6 @@
 //! its bytes are kept. All else that is not as it was written stops the opening.
 
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, RwLock},
 };
@@ -23,6 +22,7 @@ use crate::{
             files::{self, Floor},
             frame,
             map::Segment,
+            mend::{cut, make_durable, read_from, remove_temporaries},
         },
     },
     verify::rules::{COMPARE, Checks, Known, RESTORE, damage},
@@ -121,10 +121,11 @@ impl SegmentLog {
         }
         let lock = files::lock(&*disk, &dir)?;
         remove_temporaries(&*disk, &dir)?;
-        let Loaded { state, torn, scanned, floor_missing } = load(&dir)?;
+        let Loaded { mut state, torn, scanned, floor, floor_missing } = load(&dir)?;
         state.check_missing()?;
-        let active = &state.active;
+        let active = &mut state.active;
         let torn = torn.map(|(seq, _)| cut(&*disk, &dir, active, seq)).transpose()?;
+        make_durable(&*disk, &dir, active, floor)?;
         for segment in scanned {
             // Derived: if it cannot be written, the next opening scans again.
             let _ = segment.save(&*disk, &dir);
@@ -197,6 +198,8 @@ struct Loaded {
     torn: Option<(Seq, u64)>,
     /// Segments whose map was of no use.
     scanned: Vec<Arc<Segment>>,
+    /// What the file `head` promises.
+    floor: Floor,
     /// Whether a floor was written once and is gone.
     floor_missing: bool,
 }
@@ -247,7 +250,7 @@ fn load(dir: &Path) -> Result<Loaded, LogError> {
     let state = State { sealed, active };
     state.check_floor(dir, floor)?;
     let floor_missing = floor == Floor::Absent && state.active.head.next > Seq(1);
-    Ok(Loaded { state, torn, scanned, floor_missing })
+    Ok(Loaded { state, torn, scanned, floor, floor_missing })
 }
 
 /// Reads a sealed segment whose map is of no use.
@@ -308,30 +311,6 @@ pub(crate) fn judge_tail(
     Ok(bytes.len() as u64)
 }
 
-fn read_from(path: &Path, offset: u64) -> Result<Vec<u8>, LogError> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    let mut bytes = Vec::new();
-    let mut read = || {
-        let mut file = fs::File::open(path)?;
-        file.seek(SeekFrom::Start(offset))?;
-        file.read_to_end(&mut bytes)
-    };
-    read().map_err(LogError::while_(format!("reading {}", path.display())))?;
-    Ok(bytes)
-}
-
-/// Keeps a torn tail elsewhere, then cuts it off. Either can be done again after a crash.
-fn cut(disk: &dyn Disk, dir: &Path, active: &Active, seq: Seq) -> Result<TornTail, LogError> {
-    let path = files::segment(dir, active.first);
-    let bytes = read_from(&path, active.size)?;
-    let kept_at = files::keep_torn(disk, dir, seq, &bytes)?;
-    let cutting = || LogError::while_(format!("cutting off the torn tail of {}", path.display()));
-    let mut file = disk.open(&path).map_err(cutting())?;
-    file.set_len(active.size).map_err(cutting())?;
-    file.sync_all().map_err(cutting())?;
-    Ok(TornTail { seq, bytes: bytes.len() as u64, kept_at: Some(kept_at) })
-}
-
 impl State {
     /// Checks that the floor's entry is there and is the one that was promised.
     fn check_floor(&self, dir: &Path, floor: Floor) -> Result<(), LogError> {
@@ -375,16 +354,4 @@ pub(crate) fn missing_segment(expected: Seq, found: Option<Seq>) -> Damage {
         None => "no segment file holds it".to_owned(),
     };
     damage(expected, "segment_missing", what, RESTORE)
-}
-
-/// Removes what a crash left of files that were being written: an erased payload may be in one.
-fn remove_temporaries(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
-    let removing = || LogError::while_(format!("removing temporary files in {}", dir.display()));
-    let files = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    for file in files.map_err(removing())? {
-        if file.path().extension().is_some_and(|extension| extension == "tmp") {
-            disk.remove(&file.path()).map_err(removing())?;
-        }
-    }
-    Ok(())
 }
