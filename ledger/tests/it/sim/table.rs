@@ -179,7 +179,11 @@ impl Table {
             process.assert_poisoned();
         }
         // The power goes, now or later.
-        let stride = (fault == Fault::Crash).then_some(STRIDE);
+        let stride = match fault {
+            Fault::Crash => Some(STRIDE),
+            Fault::Kept => Some(usize::MAX),
+            _ => None,
+        };
         for image in process.disk.corners(stride) {
             found.0.extend(self.recover(scratch, &image, &process.known).0);
         }
