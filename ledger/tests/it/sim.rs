@@ -1,6 +1,5 @@
 //! A simulated disk, and the table of faults and truths: `docs/FAULTS.md` says it in words.
 
-mod chance;
 mod disk;
 mod image;
 mod random;

@@ -7,9 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::sim::{
+use crate::{
     chance::Chance,
-    disk::{Change, Inode, Node, SimDisk},
+    sim::disk::{Change, Inode, Node, SimDisk},
 };
 
 /// Files with their bytes, and directories (`None`), below a root.
@@ -153,7 +153,7 @@ impl SimDisk {
         self.image(|size| match chance.below(4) {
             0 if size > 1 => {
                 let (one, other) = (chance.below(size + 1), chance.below(size + 1));
-                let fill = chance.pick(&[0, 0xa5, 0xff]);
+                let fill = *chance.pick(&[0, 0xa5, 0xff]);
                 let from = if chance.below(2) == 0 { 0 } else { one.min(other) };
                 Fate::Torn { from, to: one.max(other), fill }
             }

@@ -2,17 +2,16 @@
 //!
 //! `LEDGER_SIM_SEED` and `LEDGER_SIM_ROUNDS` tell the same again, or more of them.
 
-use std::{
-    hash::{BuildHasher as _, Hasher as _, RandomState},
-    path::Path,
-};
+use std::path::Path;
 
-use crate::sim::{
-    chance::Chance,
-    disk::{Fault, SimDisk},
-    image::Image,
-    table::scratch,
-    truth::{Act, Known, Process},
+use crate::{
+    chance::{Chance, setting},
+    sim::{
+        disk::{Fault, SimDisk},
+        image::Image,
+        table::scratch,
+        truth::{Act, Known, Process},
+    },
 };
 
 /// Stories that `cargo test` tells. `make soak` asks for many more.
@@ -24,8 +23,7 @@ const ACTS_MAX: usize = 14;
 
 #[test]
 fn what_was_acknowledged_survives_any_story() {
-    let seed = setting("LEDGER_SIM_SEED")
-        .unwrap_or_else(|| RandomState::new().build_hasher().finish() >> 16);
+    let seed = Chance::seed("LEDGER_SIM_SEED");
     let rounds = setting("LEDGER_SIM_ROUNDS").unwrap_or(ROUNDS);
     println!("LEDGER_SIM_SEED={seed} LEDGER_SIM_ROUNDS={rounds}");
     let scratch = scratch();
@@ -82,13 +80,8 @@ impl Drop for SaidIfItFails {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "who replays a story says which")]
-fn setting(name: &str) -> Option<u64> {
-    Some(std::env::var(name).ok()?.parse().expect("a number"))
-}
-
 fn tell(scratch: &Path, seed: u64, told: &mut Told) {
-    let mut chance = Chance::new(seed);
+    let mut chance = Chance::of(seed);
     let (root, durable) = (scratch.join("story"), scratch.join("durable"));
     let (mut image, mut known) = (Image::empty(), Known::default());
     for start in 0..=STARTS {
@@ -103,8 +96,8 @@ fn tell(scratch: &Path, seed: u64, told: &mut Told) {
             return told.note(&process);
         }
         let faults = [Fault::Crash, Fault::Crash, Fault::Lost, Fault::Kept, Fault::Full];
-        let fault = if chance.below(9) == 0 { Fault::Short } else { chance.pick(&faults) };
-        let within = chance.pick(&[12, 60]);
+        let fault = if chance.below(9) == 0 { Fault::Short } else { *chance.pick(&faults) };
+        let within = *chance.pick(&[12, 60]);
         process.disk.fail_at(chance.below(within), fault);
         if live(&mut process, &mut chance).is_err() && !process.disk.crashed() {
             told.failures += 1;
