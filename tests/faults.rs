@@ -1,14 +1,13 @@
 //! The machine says no: a second writer, a full disk, a directory that may not be written.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Ledger, Ran, Server, files, ndjson, note, notes};
+use crate::{
+    harness::{Ledger, Ran, Server, files, ndjson, note, notes},
+    space::Tmpfs,
+};
 
 #[test]
 fn a_second_writer_is_told_to_try_again() {
@@ -36,33 +35,6 @@ fn a_second_writer_is_told_to_try_again() {
     server.stop();
     ledger.append(&[note("second", "x")]).ok();
     assert_eq!(ledger.noted().len(), 5);
-}
-
-/// A small disk, taken away at the end.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    /// `None` where this account may not mount one.
-    fn mount(at: &Path, size: &str) -> Option<Tmpfs> {
-        fs::create_dir(at).unwrap();
-        let option = format!("size={size}");
-        let ran =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &option, "tmpfs"]).arg(at).output();
-        ran.is_ok_and(|ran| ran.status.success()).then(|| Tmpfs(at.to_owned()))
-    }
-
-    fn resize(&self, size: &str) {
-        let option = format!("remount,size={size}");
-        let ran = Command::new("mount").args(["-o", &option]).arg(&self.0).status().unwrap();
-        assert!(ran.success());
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        // Lazily, for a failing test may leave files open.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
 }
 
 /// Limits the size of any file to so many blocks of 512 bytes; a write beyond fails.
@@ -143,17 +115,20 @@ fn a_full_disk_loses_nothing_acknowledged() {
     };
     ledger.dir = disk.0.join("ledger");
     ledger.run(&["init"]).ok();
+    // No limit keeps it from the last byte.
+    let append = ["event", "append", "--output", "jsonl", "--min-free", "0"];
     let events = notes("n", 6000);
-    let full = ledger.append(&events);
+    let full = ledger.run_with(&append, ndjson(&events));
     check_kept(&ledger, &full, &events);
     // Still full: it says so again, and nothing that is there is harmed.
-    check_kept(&ledger, &ledger.append(&events), &events);
+    check_kept(&ledger, &ledger.run_with(&append, ndjson(&events)), &events);
     assert_ne!(
         ledger.run(&["init", "--data-dir", disk.0.join("other").to_str().unwrap()]).code,
         Some(0)
     );
     disk.resize("64m");
-    assert_eq!(ledger.append(&events).ok().lines().len(), events.len());
+    let all = ledger.run_with(&append, ndjson(&events)).ok();
+    assert_eq!(all.lines().len(), events.len());
     assert_eq!(ledger.noted().len(), events.len());
     ledger.verifies();
     // A half-made ledger is not left behind.

@@ -1,6 +1,7 @@
 //! One function for each command: ask, print.
 
 mod audit;
+mod doctor;
 mod event;
 mod export;
 mod flags;
@@ -33,8 +34,11 @@ pub fn command_line() -> clap::Command {
 
 /// Runs what the command line asks for.
 pub fn run(matches: &ArgMatches) -> anyhow::Result<()> {
-    let context =
-        |global: &Global| Context { data_dir: global.data_dir.clone(), format: global.output };
+    let context = |global: &Global| Context {
+        data_dir: global.data_dir.clone(),
+        format: global.output,
+        min_free: global.min_free,
+    };
     match matches.subcommand() {
         Some(("record", chosen)) => {
             let global = Global::from_arg_matches(matches)?;
@@ -62,6 +66,7 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Report { id, format, moment } => rollout::report(context, &id, format, &moment),
         Command::Verify { dir, head } => verify::run(context, dir, head.as_deref()),
         Command::Schedule(command) => schedule::run(context, command),
+        Command::Doctor => doctor::run(context),
         Command::Views(command) => views::run(context, command),
         Command::Clock(Clock::Step { reason }) => clock_step(context, &reason),
         Command::Token(command) => token::run(context, command),

@@ -14,7 +14,7 @@ pub use self::{
     filter::{EventExport, EventFilter, EventList, EventOrder, ExportFormat},
     webhook::{Webhook, WebhookRules, WebhookSettings},
 };
-use crate::{logging::LogFormat, output::Format, stream::SUBSCRIBERS_MAX};
+use crate::{logging::LogFormat, output::Format, space, stream::SUBSCRIBERS_MAX};
 
 /// Records every flag change, stage, decision, metric, bug and rollback of a rollout, for good, and
 /// proves that nothing was changed since.
@@ -45,6 +45,16 @@ pub struct Global {
     /// How rows are shown
     #[arg(long, global = true, value_enum, default_value_t)]
     pub output: Format,
+    /// Free bytes on the log's disk below which nothing is recorded, such as 1GiB; 0 for none
+    #[arg(
+        long,
+        global = true,
+        env = "ROLLOUT_LEDGER_MIN_FREE",
+        default_value = "256MiB",
+        value_parser = space::parse,
+        value_name = "SIZE"
+    )]
+    pub min_free: u64,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,6 +99,8 @@ pub enum Command {
         #[arg(long, value_name = "SEQ:HASH")]
         head: Option<String>,
     },
+    /// Say what is wrong with the directory and its surroundings, and what to do; writes nothing
+    Doctor,
     /// Rebuild or check the views, which are folded from the log
     #[command(subcommand)]
     Views(Views),

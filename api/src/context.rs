@@ -18,6 +18,8 @@ use crate::{
 pub struct Context {
     pub data_dir: PathBuf,
     pub format: Format,
+    /// Bytes of the log's disk that recording leaves free.
+    pub min_free: u64,
 }
 
 /// A way to record: through the server that holds the directory, or by opening the log here.
@@ -28,7 +30,7 @@ pub enum Appender {
 
 impl Context {
     pub fn home(&self) -> anyhow::Result<Home> {
-        Home::existing(&self.data_dir)
+        Ok(Home::existing(&self.data_dir)?.keeping_free(self.min_free))
     }
 
     /// The log, for reading: no lock, and nothing is written.
@@ -41,7 +43,7 @@ impl Context {
         let home = self.home()?;
         match Remote::of(&home)? {
             Some(remote) => Ok(Appender::Remote(remote)),
-            None => Ok(Appender::Local(Box::new(Engine::open(&home)?))),
+            None => Ok(Appender::Local(Box::new(open(&home)?))),
         }
     }
 
@@ -50,8 +52,7 @@ impl Context {
     /// # Errors
     /// When a server holds the directory.
     pub fn engine(&self) -> anyhow::Result<Engine> {
-        self.alone()?;
-        Engine::open(&self.home()?)
+        open(&self.alone()?)
     }
 
     /// Makes sure that no server holds the directory.
@@ -63,6 +64,13 @@ impl Context {
         }
         Ok(home)
     }
+}
+
+/// Opens the log here. Whoever holds it, no server does, so what one left behind goes.
+fn open(home: &Home) -> anyhow::Result<Engine> {
+    let engine = Engine::open(home)?;
+    home.withdraw();
+    Ok(engine)
 }
 
 impl Appender {

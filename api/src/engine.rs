@@ -15,6 +15,7 @@ use crate::{
     intake::{self, Submitter, own::Own},
     output,
     pseudonym::PseudonymKey,
+    space::Space,
 };
 
 /// The `source` of what the ledger says about itself.
@@ -33,6 +34,8 @@ pub struct Engine {
     pub clock: Clock,
     /// Bytes of a torn tail that opening set aside.
     pub torn_bytes: u64,
+    /// Room on the log's disk.
+    pub space: Arc<Space>,
 }
 
 /// Makes a ledger: its directory, its key and entry 0.
@@ -49,7 +52,8 @@ pub fn init(dir: &Path, origin: Option<&str>) -> anyhow::Result<(Home, Receipt)>
     let new = Home::create(dir, &home_id, &key)?;
     let log: Arc<dyn Log> = Arc::new(SegmentLog::create(new.home.log())?);
     let writer = Writer::open(log.clone(), Index::in_memory())?;
-    let mut engine = Engine { log, writer, clock: Clock::start(0)?, torn_bytes: 0 };
+    let space = Arc::new(Space::of(new.home.dir(), 0));
+    let mut engine = Engine { log, writer, clock: Clock::start(0)?, torn_bytes: 0, space };
     let receipt = engine.append_own(
         "rollout.ledger.opened.v1",
         "ledger-opened",
@@ -108,7 +112,8 @@ impl Engine {
         let clock = clock(log.head().recorded_at_us)?;
         let writer = Writer::open(log.clone(), Index::in_dir(ids))?;
         let torn_bytes = torn.as_ref().map_or(0, |torn| torn.bytes);
-        let mut engine = Engine { log, writer, clock, torn_bytes };
+        let space = Arc::new(Space::of(&home.log(), home.min_free()));
+        let mut engine = Engine { log, writer, clock, torn_bytes, space };
         if let Some(torn) = torn {
             let kept = torn.kept_at.as_deref().and_then(Path::file_name).unwrap_or_default();
             let kept = format!("log/torn/{}", kept.to_string_lossy());
@@ -148,7 +153,17 @@ impl Engine {
     }
 
     /// Records a submission, whole or not at all.
+    ///
+    /// # Errors
+    /// Exit 75 when the disk is nearly full; others as the log and its rules say.
     pub fn append(&mut self, submission: Submission) -> anyhow::Result<Vec<Receipt>> {
+        let admitted = self.space.admits(submission.size() as u64);
+        admitted.map_err(|low| fail(Code::TryAgain, low.to_string()))?;
+        self.append_regardless(submission)
+    }
+
+    /// [`append`](Engine::append) however little room there is, for what a start must settle.
+    pub fn append_regardless(&mut self, submission: Submission) -> anyhow::Result<Vec<Receipt>> {
         let now = self.clock.now_us()?;
         match self.writer.commit(vec![submission], now)?.pop() {
             Some(Outcome::Recorded(receipts)) => Ok(receipts),
@@ -180,7 +195,7 @@ impl Submitter {
 }
 
 /// Two writable copies of one ledger cannot both be right.
-fn check_home(home: &Home, log: &dyn Log) -> anyhow::Result<()> {
+pub(crate) fn check_home(home: &Home, log: &dyn Log) -> anyhow::Result<()> {
     let first = log.read(Seq(0), 1)?;
     let payload = first.first().and_then(|entry| entry.payload());
     let opened = payload.and_then(|p| serde_json::from_slice::<Value>(p).ok());

@@ -22,12 +22,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     exit::{Code, fail},
     pseudonym::PseudonymKey,
+    space,
 };
 
 /// The data directory of one ledger.
 #[derive(Clone, Debug)]
 pub struct Home {
     dir: PathBuf,
+    min_free: u64,
 }
 
 /// What `DIR/serve.json` says: where the running server listens and how commands show it that they
@@ -49,7 +51,7 @@ impl Home {
     /// # Errors
     /// When there is none: a misspelled path must not make an empty ledger.
     pub fn existing(dir: &Path) -> anyhow::Result<Home> {
-        let home = Home { dir: dir.to_owned() };
+        let home = Home::of(dir.to_owned());
         if home.log().is_dir() {
             return Ok(home);
         }
@@ -62,10 +64,23 @@ impl Home {
         ))
     }
 
-    /// A directory that is known to be a ledger's.
-    #[cfg(test)]
+    /// A directory, whatever is in it.
     pub(crate) fn at(dir: &Path) -> Home {
-        Home { dir: dir.to_owned() }
+        Home::of(dir.to_owned())
+    }
+
+    fn of(dir: PathBuf) -> Home {
+        Home { dir, min_free: space::MIN_FREE }
+    }
+
+    /// The same with another limit of [`min_free`](Home::min_free).
+    pub fn keeping_free(self, min_free: u64) -> Home {
+        Home { min_free, ..self }
+    }
+
+    /// How many bytes of its disk recording leaves free.
+    pub fn min_free(&self) -> u64 {
+        self.min_free
     }
 
     pub fn dir(&self) -> &Path {
@@ -91,6 +106,11 @@ impl Home {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
             _ => Ok(()),
         }
+    }
+
+    /// Where a server notes when it last verified the log.
+    pub(crate) fn verified(&self) -> PathBuf {
+        self.state().join("verified.json")
     }
 
     fn serve_json(&self) -> PathBuf {
@@ -178,7 +198,7 @@ impl Home {
             .prefix(".rollout-ledger-init-")
             .tempdir_in(parent)
             .with_context(|| format!("cannot write in {}", parent.display()))?;
-        let home = Home { dir: building.path().to_owned() };
+        let home = Home::of(building.path().to_owned());
         fs::DirBuilder::new().mode(0o700).create(home.dir.join("keys"))?;
         key.save_new(&home.key_path())?;
         fs::write(home.dir.join("home"), format!("{id}\n"))?;
@@ -203,7 +223,7 @@ impl NewHome {
         if let Some(parent) = self.target.parent().filter(|p| !p.as_os_str().is_empty()) {
             fs::File::open(parent)?.sync_all()?;
         }
-        Ok(Home { dir: self.target })
+        Ok(Home { dir: self.target, ..self.home })
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     engine::Engine,
     metrics::{Committing, Metrics},
+    space::{Space, SpaceLow},
 };
 
 /// Submissions that may wait for the writer. Full means 503 with `Retry-After`.
@@ -22,6 +23,9 @@ pub enum IngestError {
     /// Wait and send again.
     #[error("too much is waiting to be recorded; send it again in a moment")]
     Busy,
+    /// Make room, then send again.
+    #[error(transparent)]
+    SpaceLow(#[from] SpaceLow),
     /// Send again once the server is back: the same events are recorded once.
     #[error("it is not known whether this was recorded; send it again")]
     InDoubt,
@@ -32,6 +36,7 @@ pub enum IngestError {
 pub struct Intake {
     queue: Arc<Closing>,
     head: watch::Receiver<Head>,
+    space: Arc<Space>,
 }
 
 /// Closes the queue when the last [`Intake`] is gone.
@@ -54,6 +59,7 @@ pub fn start(mut engine: Engine, metrics: Arc<Metrics>) -> anyhow::Result<(Intak
     engine.writer.on_publish(move |head| {
         publish.send_replace(head);
     });
+    let space = engine.space.clone();
     let (end, ended) = oneshot::channel();
     let gathered = queue.clone();
     let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
@@ -61,7 +67,8 @@ pub fn start(mut engine: Engine, metrics: Arc<Metrics>) -> anyhow::Result<(Intak
         let _ = end.send(());
         result
     })?;
-    Ok((Intake { queue: Arc::new(Closing(queue)), head }, WriterThread { thread, ended }))
+    let intake = Intake { queue: Arc::new(Closing(queue)), head, space };
+    Ok((intake, WriterThread { thread, ended }))
 }
 
 fn run(mut engine: Engine, queue: &Queue<Answer>, metrics: &Metrics) -> anyhow::Result<Engine> {
@@ -79,6 +86,7 @@ fn run(mut engine: Engine, queue: &Queue<Answer>, metrics: &Metrics) -> anyhow::
 impl Intake {
     /// Records a submission, whole or not at all. Once this returns, it is durable.
     pub async fn record(&self, submission: Submission) -> Result<Outcome, IngestError> {
+        self.space.admits(submission.size() as u64)?;
         let (answer, outcome) = oneshot::channel();
         self.queue.0.submit(submission, Answer(answer)).map_err(|refused| match refused {
             Refused::Busy => IngestError::Busy,
@@ -94,6 +102,11 @@ impl Intake {
     /// Has the writer's thread record what it has accepted, and end. From now on nothing is taken.
     pub fn stop(&self) {
         self.queue.0.close();
+    }
+
+    /// Room on the log's disk.
+    pub fn space(&self) -> &Space {
+        &self.space
     }
 
     /// Whether the writer's thread still takes submissions.

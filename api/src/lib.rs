@@ -14,7 +14,8 @@
 //!   [`stream`]: the same as messages for thousands.
 //! - [`webhooks`]: what is sent to others as it is recorded.
 //! - [`tokens`], [`principal`]: who may connect; [`listener`], [`rates`]: how many and how often.
-//! - [`metrics`], [`logging`]: what it says of itself.
+//! - [`metrics`], [`logging`]: what it says of itself; [`space`]: when its disk is nearly full.
+//! - [`doctor`]: what is wrong with a directory, and what to do.
 //! - [`scheduler`]: announces what falls due.
 //! - [`remote`]: the server that holds a directory, asked by a command; [`elsewhere`]: one by its
 //!   address, with a token.
@@ -26,6 +27,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod context;
+pub mod doctor;
 pub mod elsewhere;
 pub mod engine;
 pub mod entries;
@@ -58,9 +60,11 @@ pub mod remote;
 pub mod scheduler;
 pub mod serve;
 pub mod show;
+pub mod space;
 pub mod stream;
 pub mod tail;
 pub mod tokens;
+pub mod verified;
 pub mod webhooks;
 pub mod wire;
 pub mod words;

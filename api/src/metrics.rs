@@ -43,6 +43,8 @@ pub struct Metrics {
     verified_at: Fraction,
     verified_ok: Gauge,
     verified_entries: Gauge,
+    disk_free: Gauge,
+    min_free: Gauge,
 }
 
 /// What is read from the service at the moment of a scrape.
@@ -56,6 +58,10 @@ pub struct Reading {
     pub lag_entries: u64,
     /// How long the oldest of these has been durable.
     pub lag: Duration,
+    /// Free bytes on the log's disk, where it tells.
+    pub disk_free: Option<u64>,
+    /// Below so many nothing is recorded.
+    pub min_free: u64,
 }
 
 /// One answered request, in bounded words.
@@ -164,6 +170,8 @@ impl Metrics {
             verified_at: Fraction::default(),
             verified_ok: Gauge::default(),
             verified_entries: Gauge::default(),
+            disk_free: Gauge::default(),
+            min_free: Gauge::default(),
         };
         for outcome in Delivery::ALL {
             metrics.delivered_so(outcome, 0);
@@ -198,6 +206,10 @@ impl Metrics {
         r.register("last_verify_ok", help, self.verified_ok.clone());
         let help = "How many entries it read";
         r.register("last_verify_entries", help, self.verified_entries.clone());
+        let help = "Bytes free on the log's disk; -1 where it does not tell";
+        r.register_with_unit("disk_free", help, Unit::Bytes, self.disk_free.clone());
+        let help = "Bytes below which nothing is recorded";
+        r.register_with_unit("disk_min_free", help, Unit::Bytes, self.min_free.clone());
     }
 
     fn name_reading(&mut self) {
@@ -289,6 +301,8 @@ impl Metrics {
         self.head.set(now.head.map_or(-1, whole));
         self.lag_entries.set(whole(now.lag_entries));
         self.lag.set(now.lag.as_secs_f64());
+        self.disk_free.set(now.disk_free.map_or(-1, whole));
+        self.min_free.set(whole(now.min_free));
         let mut text = String::new();
         text::encode(&mut text, &self.registry).expect("a string takes what is written to it");
         text

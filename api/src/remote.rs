@@ -1,6 +1,6 @@
 //! A running server of this directory, asked instead of opening the log twice.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -57,12 +57,7 @@ impl Remote {
     /// stderr and passed over.
     pub fn of(home: &Home) -> anyhow::Result<Option<Remote>> {
         let Some(serving) = home.serving() else { return Ok(None) };
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(WAIT_MAX))
-            .http_status_as_error(false)
-            .proxy(None)
-            .build();
-        let remote = Remote { serving, agent: config.into() };
+        let remote = Remote::named(serving, WAIT_MAX);
         if remote.proves_itself() {
             if remote.serving.place == home.place()? {
                 return Ok(Some(remote));
@@ -71,10 +66,8 @@ impl Remote {
                 "this directory is a copy of one that a server holds, and copies are read-only";
             return Err(fail(Code::Conflict, format!("{what}; write to {}", remote.serving.url)));
         }
+        // It is left where it is: who asks may be an auditor, who changes nothing.
         let pid = remote.serving.pid;
-        if !Path::new("/proc").join(pid.to_string()).exists() {
-            home.withdraw();
-        }
         crate::output::say(&format!(
             "note: serve.json is left over from process {pid}, which does not answer; going on \
              without it"
@@ -82,9 +75,27 @@ impl Remote {
         Ok(None)
     }
 
+    /// The server that a file names, alive or not, for answers that come within `wait`.
+    pub fn named(serving: Serving, wait: Duration) -> Remote {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(wait))
+            .http_status_as_error(false)
+            .proxy(None)
+            .build();
+        Remote { serving, agent: config.into() }
+    }
+
+    /// What `/readyz` answers: its status and its body.
+    pub fn readiness(&self) -> anyhow::Result<(u16, Value)> {
+        let asked = self.agent.get(format!("{}/readyz", self.serving.url)).call();
+        let mut response = asked.with_context(|| self.silence())?;
+        let body = response.body_mut().read_json().context("the server's answer is no JSON")?;
+        Ok((response.status().as_u16(), body))
+    }
+
     /// Whether whoever answers there knows the token. It is not told to anyone who does not: the
     /// port may be another program's by now.
-    fn proves_itself(&self) -> bool {
+    pub fn proves_itself(&self) -> bool {
         let nonce = random_hex::<16>();
         let url = format!("{}/healthz?nonce={nonce}", self.serving.url);
         let Ok(mut response) = self.agent.get(&url).call() else { return false };

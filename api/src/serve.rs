@@ -4,7 +4,7 @@
 //! printed once requests are answered; on a stop, requests in flight finish, the writer's thread
 //! records what it has accepted, and only then is the log closed.
 
-mod door;
+pub(crate) mod door;
 
 use std::{io::Write as _, sync::Arc, thread, time::Duration};
 
@@ -35,6 +35,7 @@ use crate::{
     scheduler::serving::{self, SystemWall},
     stream::Hub,
     tokens::{file::TokenFile, record::settle},
+    verified::Verified,
     webhooks::{self, Webhooks},
 };
 
@@ -80,7 +81,7 @@ pub async fn serve(
     let (opening, heads) = (home.clone(), intake.heads());
     let (facts, mut views) = spawn_blocking(move || Facts::start(log, &opening, heads)).await??;
     let token: Arc<str> = random_hex::<32>().into();
-    let (verified, mut damaged) = verify_aside(verifying, metrics.clone())?;
+    let (verified, mut damaged) = verify_aside(&home, verifying, metrics.clone())?;
     let (log, heads) = (history, intake.heads());
     let stream = Hub::start(log, heads, stopping.clone(), streams, metrics.clone());
     let app = App {
@@ -143,16 +144,21 @@ pub async fn serve(
 /// Verifies the whole log beside the service: opening has checked what is new since the last clean
 /// stop, and what is older may have been changed meanwhile. `readyz` waits for it.
 fn verify_aside(
+    home: &Home,
     log: Arc<dyn Log>,
     metrics: Arc<Metrics>,
 ) -> std::io::Result<(watch::Receiver<bool>, oneshot::Receiver<anyhow::Error>)> {
     let (done, verified) = watch::channel(false);
     let (tell, damaged) = oneshot::channel();
+    let home = home.clone();
     thread::Builder::new().name("verify".to_owned()).spawn(move || {
         let found = ledger::verify(&*log, &VerifyOptions::default());
         let sound = found.as_ref().is_ok_and(|report| report.first_bad.is_none());
         let entries = found.as_ref().map_or(0, |report| report.entries);
         metrics.verified(sound, entries, clock::wall_us());
+        if let Ok(report) = &found {
+            Verified::of(report, clock::wall_us()).note(&home);
+        }
         let error = match found {
             Ok(Report { first_bad: None, .. }) => {
                 done.send_replace(true);
@@ -185,7 +191,7 @@ fn open(home: &Home) -> anyhow::Result<Engine> {
         settle(&held, &mut tokens, now_us, |events| {
             let admitted =
                 admit_all(events, &Submitter::here(Own::Tokens)).map_err(|r| r.failure())?;
-            engine.append(admitted).map(drop)
+            engine.append_regardless(admitted).map(drop)
         })?;
     }
     Ok(engine)

@@ -30,7 +30,11 @@ pub(super) fn run(context: &Context, command: Webhook) -> anyhow::Result<()> {
         let store = Store::of(&home);
         let (newest, _) = context.history()?.as_of();
         let head = newest.map_or(0, |seq| seq + 1);
-        Desk::Alone { head, lock: store.lock()?, store }
+        // Who only looks leaves no file behind, not even a lock's.
+        let looks =
+            matches!(command, Webhook::List | Webhook::Show { .. } | Webhook::Deliveries { .. });
+        let lock = if looks { None } else { Some(store.lock()?) };
+        Desk::Alone { head, lock, store }
     };
     match command {
         Webhook::Add { url, filter, from, thin, rules } => {
@@ -62,7 +66,7 @@ enum Desk {
     Alone {
         store: Store,
         #[expect(dead_code, reason = "held until the command ends")]
-        lock: Lock,
+        lock: Option<Lock>,
         /// Entries in the log.
         head: u64,
     },

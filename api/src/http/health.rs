@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{App, Asked, Problem};
-use crate::{answers::AsOf, remote::prove};
+use crate::{answers::AsOf, ingest::IngestError, remote::prove};
 
 /// `?nonce=`: the server of this directory proves itself to a command that has the token too.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -67,6 +67,9 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Ready>, Problem
     if !app.intake.is_open() {
         let detail = "recording has stopped; the server's log says why";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_recording", detail));
+    }
+    if let Err(low) = app.intake.space().admits(0) {
+        return Err(Problem::from(IngestError::from(low)));
     }
     if !*app.verified.borrow() {
         let detail = "the log is still being verified";

@@ -27,7 +27,8 @@ pub(super) async fn scrape(State(app): State<App>) -> Result<impl IntoResponse, 
         let head = app.intake.heads().borrow().next.0.checked_sub(1);
         let (lag_entries, lag) = app.facts.lag();
         let queue = app.intake.waiting();
-        app.metrics.text(&Reading { queue, head, lag_entries, lag })
+        let (disk_free, min_free) = app.intake.space().now();
+        app.metrics.text(&Reading { queue, head, lag_entries, lag, disk_free, min_free })
     });
     let text = text.await.map_err(|e| Problem::from(anyhow::Error::from(e)))?;
     Ok((KIND, text))

@@ -23,6 +23,9 @@ use crate::{
 /// How long a client should wait before it tries again.
 const RETRY_AFTER_SECONDS: &str = "1";
 
+/// The same when a person must make room on a disk first.
+const RETRY_AFTER_ROOM_SECONDS: &str = "30";
+
 /// A problem document. Boxed, because every handler's result carries the room for one.
 #[derive(Debug)]
 pub(crate) struct Problem(Box<Document>);
@@ -128,7 +131,11 @@ impl IntoResponse for Problem {
         let refused = Refused { code: self.0.code, rule: self.0.rule };
         response.extensions_mut().insert(refused);
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            let wait = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            let seconds = match self.0.code {
+                "space_low" => RETRY_AFTER_ROOM_SECONDS,
+                _ => RETRY_AFTER_SECONDS,
+            };
+            let wait = HeaderValue::from_static(seconds);
             response.headers_mut().insert(header::RETRY_AFTER, wait);
         }
         response
@@ -157,6 +164,7 @@ impl From<IngestError> for Problem {
     fn from(e: IngestError) -> Self {
         let (status, code) = match e {
             IngestError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            IngestError::SpaceLow(_) => (StatusCode::SERVICE_UNAVAILABLE, "space_low"),
             IngestError::InDoubt => (StatusCode::BAD_GATEWAY, "in_doubt"),
         };
         Problem::new(status, code, e.to_string())

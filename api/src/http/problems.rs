@@ -169,6 +169,12 @@ pub(super) const KNOWN: &[Known] = &[
         "See detail for the rule and the way out.",
     ),
     (
+        "space_low",
+        503,
+        "The disk of the log is nearly full, so nothing is recorded. Questions are answered.",
+        "Whoever runs the server makes room; send the same again after Retry-After seconds.",
+    ),
+    (
         "too_large",
         413,
         "The body, the event or the number of events is too large.",

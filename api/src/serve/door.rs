@@ -32,7 +32,7 @@ use crate::{
 
 /// Descriptors that are kept for the log, the views and webhooks. A log that cannot open its next
 /// segment stops recording, so connections never take the last ones.
-const FILES_KEPT: usize = 256;
+pub(crate) const FILES_KEPT: usize = 256;
 
 /// The addresses of a server and who may come in.
 pub struct Doors {
@@ -175,7 +175,7 @@ fn connections_max(wanted: usize) -> usize {
 }
 
 /// The soft limit of open files, as Linux tells it.
-fn open_files(limits: &str) -> Option<usize> {
+pub(crate) fn open_files(limits: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
