@@ -16,6 +16,7 @@
 use std::{fmt, str::FromStr, sync::LazyLock};
 
 use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::envelope::Mark;
@@ -179,13 +180,17 @@ pub(crate) fn hash_of(header: &[u8; HEADER_SIZE]) -> Hash {
 /// A recorded event: its header, its hash, and its payload unless that was erased by law.
 ///
 /// An `Entry` has a place in the chain; a [`Draft`](crate::Draft) has none yet.
+///
+/// The payloads of entries that were read together are slices of the pages they were read in, so
+/// cloning one is cheap, and keeping one keeps its page: up to 64 KiB. Whoever keeps a few entries
+/// out of many, and for long, keeps what it needs of them or takes [`detached`](Entry::detached).
 #[derive(Clone, Debug)]
 pub struct Entry {
     header: Header,
     /// Always `header.hash()`; kept, because everyone asks for it.
     hash: Hash,
-    /// `None` once it is erased.
-    payload: Option<Vec<u8>>,
+    /// `None` once it is erased. Perhaps a part of a page that other entries share.
+    payload: Option<Bytes>,
     /// What the ledger itself reads out of the payload, if someone has already looked.
     mark: Option<Mark>,
 }
@@ -193,12 +198,17 @@ pub struct Entry {
 impl Entry {
     /// An entry as it was stored. The payload is not compared with the header's digest.
     pub fn stored(header: Header, payload: Option<Vec<u8>>) -> Entry {
-        Entry { header, hash: header.hash(), payload, mark: None }
+        Entry { header, hash: header.hash(), payload: payload.map(Bytes::from), mark: None }
+    }
+
+    /// An entry as it was read, whose hash is known.
+    pub(crate) fn read(header: Header, hash: Hash, payload: Option<Bytes>) -> Entry {
+        Entry { header, hash, payload, mark: None }
     }
 
     /// An entry of which the caller knows the mark, because its draft has been read.
     pub(crate) fn sealed(header: Header, payload: Vec<u8>, mark: Mark) -> Entry {
-        Entry { header, hash: header.hash(), payload: Some(payload), mark: Some(mark) }
+        Entry { header, hash: header.hash(), payload: Some(payload.into()), mark: Some(mark) }
     }
 
     /// The part that the chain is made of.
@@ -224,6 +234,12 @@ impl Entry {
     /// The event's canonical bytes, or `None` if they were erased by law.
     pub fn payload(&self) -> Option<&[u8]> {
         self.payload.as_deref()
+    }
+
+    /// The same entry with a payload of its own, for whoever keeps it for long.
+    pub fn detached(&self) -> Entry {
+        let payload = self.payload.as_deref().map(Bytes::copy_from_slice);
+        Entry { payload, ..self.clone() }
     }
 
     /// Whether the payload is the one that the header was made for. An erased one is no mismatch.

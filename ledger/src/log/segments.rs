@@ -17,28 +17,20 @@ mod mend;
 pub(crate) mod open;
 #[cfg(feature = "testing")]
 pub mod probe;
+mod read;
 
 use std::{
-    fs::File,
-    io::{Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use crate::{
     chain::Head,
-    entry::{Entry, Seq},
+    entry::{Entry, Header, Seq},
     log::{
         Log, LogError,
-        segments::{
-            append::Appender,
-            disk::Disk,
-            erase::Erasures,
-            frame::{FrameReader, NoFrame},
-            map::Segment,
-        },
+        segments::{append::Appender, disk::Disk, erase::Erasures, map::Segment, read::Piece},
     },
-    verify::rules::{COMPARE, damage},
 };
 
 /// A segment is sealed by the first commit that finds it this large: 64 MiB.
@@ -130,14 +122,29 @@ impl SegmentLog {
         Ok(appender.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn read_once(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, LogError> {
-        let pieces = self.state().pieces(&self.dir, from, limit)?;
-        let len = pieces.iter().map(|piece| piece.len).sum::<u64>();
-        let mut entries = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
-        for piece in pieces {
-            piece.read(&mut entries)?;
+    /// Does something with the entries from `from` on, piece by piece.
+    fn read_pieces<T>(
+        &self,
+        (from, limit): (Seq, usize),
+        read: impl Fn(&Piece, &mut Vec<T>) -> Result<(), LogError>,
+    ) -> Result<Vec<T>, LogError> {
+        let once = || {
+            let pieces = self.state().pieces(&self.dir, from, limit)?;
+            let len = pieces.iter().map(|piece| piece.len).sum::<u64>();
+            let mut found = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+            pieces.iter().try_for_each(|piece| read(piece, &mut found))?;
+            Ok(found)
+        };
+        match once() {
+            // An erasure may have put another file in place since we looked where entries begin.
+            Err(LogError::Corrupt(_)) => {
+                if self.appender.is_none() {
+                    self.reload()?;
+                }
+                once()
+            }
+            found => found,
         }
-        Ok(entries)
     }
 }
 
@@ -151,16 +158,11 @@ impl Log for SegmentLog {
     }
 
     fn read(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, LogError> {
-        match self.read_once(from, limit) {
-            // An erasure may have put another file in place since we looked where entries begin.
-            Err(LogError::Corrupt(_)) => {
-                if self.appender.is_none() {
-                    self.reload()?;
-                }
-                self.read_once(from, limit)
-            }
-            read => read,
-        }
+        self.read_pieces((from, limit), Piece::read)
+    }
+
+    fn headers(&self, from: Seq, limit: usize) -> Result<Vec<Header>, LogError> {
+        self.read_pieces((from, limit), Piece::headers)
     }
 
     fn erase(&self, target: Seq) -> Result<(), LogError> {
@@ -192,61 +194,21 @@ impl State {
             let after = self.sealed.partition_point(|segment| segment.first <= next);
             let sealed = after.checked_sub(1).and_then(|at| self.sealed.get(at));
             let sealed = sealed.filter(|segment| next < segment.head.next);
-            let (first, offsets, size) = match sealed {
-                Some(segment) => (segment.first, segment.offsets(dir)?, segment.size),
-                None => (self.active.first, self.active.offsets.as_slice(), self.active.size),
+            let (first, offsets, size, head) = if let Some(found) = sealed {
+                (found.first, found.offsets(dir)?, found.size, found.head)
+            } else {
+                let Active { first, offsets, size, head, .. } = &self.active;
+                (*first, offsets.as_slice(), *size, *head)
             };
             let place = |seq: Seq| usize::try_from(seq.0 - first.0).unwrap_or(usize::MAX);
             let last = sealed.map_or(end, |segment| segment.head.next.min(end));
             let start = offsets.get(place(next)).copied().map_or(size, u64::from);
             let stop = offsets.get(place(last)).copied().map_or(size, u64::from);
             let path = files::segment(dir, first);
-            pieces.push(Piece { path, first: next, len: last.0 - next.0, start, stop });
+            let end_hash = (last == head.next).then_some(head.hash);
+            pieces.push(Piece { path, first: next, len: last.0 - next.0, start, stop, end_hash });
             next = last;
         }
         Ok(pieces)
-    }
-}
-
-/// Entries that lie one after another in one file.
-struct Piece {
-    path: PathBuf,
-    first: Seq,
-    len: u64,
-    start: u64,
-    stop: u64,
-}
-
-impl Piece {
-    fn read(&self, entries: &mut Vec<Entry>) -> Result<(), LogError> {
-        let reading = || LogError::while_(format!("reading {}", self.path.display()));
-        let mut file = File::open(&self.path).map_err(reading())?;
-        file.seek(SeekFrom::Start(self.start)).map_err(reading())?;
-        let size = self.stop.saturating_sub(self.start);
-        let buffer = usize::try_from(size).unwrap_or(usize::MAX);
-        let mut frames = FrameReader::sized(file.take(size), self.start, buffer);
-        for seq in self.first.0..self.first.0 + self.len {
-            let at = frames.offset();
-            let frame = frames.peek().map_err(reading())?;
-            let entry = match frame {
-                Ok(frame) if frame.header.seq == Seq(seq) => frame.to_entry(),
-                found => return Err(self.damaged(Seq(seq), at, found.err()).into()),
-            };
-            let size = frame::OVERHEAD + entry.payload().map_or(0, <[u8]>::len);
-            frames.skip(size);
-            entries.push(entry);
-        }
-        Ok(())
-    }
-
-    fn damaged(&self, seq: Seq, at: u64, why: Option<NoFrame>) -> crate::log::Damage {
-        let what = match why {
-            None => "another entry stands in its place",
-            Some(NoFrame::Damaged) => "its checksum does not match its bytes",
-            Some(NoFrame::Unknown(why)) => why,
-            Some(NoFrame::End | NoFrame::CutOff) => "the file ends before it, or inside it",
-        };
-        let place = Some((self.path.clone(), at));
-        crate::log::Damage { place, ..damage(seq, "unreadable", what, COMPARE) }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ledger::{Entry, Head, Log, MemoryLog, SegmentLog, Seq, log::faulty::FaultyLog, verify};
 use tempfile::TempDir;
 
-use crate::story::{chain, entry, strict};
+use crate::story::{START_US, chain, entry, note_saying, strict};
 
 #[test]
 fn an_empty_log_starts_at_genesis() {
@@ -48,6 +48,38 @@ fn reads_return_what_was_appended_in_order() {
             assert_eq!(log.headers(Seq(from), limit).unwrap(), headers, "{name} {from} {limit}");
         }
         assert!(verify(&*log, &strict()).unwrap().is_good(), "{name}");
+    }
+}
+
+/// Small payloads are read by pages and large ones one by one, headers likewise.
+#[test]
+fn entries_of_every_size_and_their_headers_are_read_from_every_place() {
+    let mut head = Head::GENESIS;
+    let sizes =
+        [1, 70_000, 3, 9_000, 65_536 - 92 - 80, 65_536 - 92, 65_536, 500_000, 1, 20_000, 40];
+    let entries: Vec<_> = (0..33)
+        .map(|n| {
+            let text = "x".repeat(sizes[n % sizes.len()]);
+            let entry = head.seal(note_saying(&n.to_string(), &text), START_US);
+            head = head.accept(&entry).unwrap();
+            entry
+        })
+        .collect();
+    for Logs { name, log, .. } in logs() {
+        entries.chunks(2).for_each(|commit| log.append(commit).unwrap());
+        log.erase(Seq(3)).unwrap();
+        let mut expected = entries.clone();
+        expected[3] = Entry::stored(*entries[3].header(), None);
+        for from in 0..33 {
+            for limit in [1, 2, 5, 33] {
+                let expected = &expected[from..33.min(from + limit)];
+                let found = log.read(Seq(from as u64), limit).unwrap();
+                assert!(found == expected, "{name} {from} {limit}");
+                assert!(found.iter().all(|entry| *entry == entry.detached()), "{name}");
+                let headers: Vec<_> = expected.iter().map(|entry| *entry.header()).collect();
+                assert_eq!(log.headers(Seq(from as u64), limit).unwrap(), headers, "{name} {from}");
+            }
+        }
     }
 }
 

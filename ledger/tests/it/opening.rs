@@ -10,8 +10,8 @@ use std::{
 use ledger::{Envelope, Index, Log, LogError, SegmentLog, Seq, Submission, Writer, verify_dir};
 
 use crate::{
-    forge::{Ledger, ledger},
-    story::{START_US, chain, entry, note, opened, record, redaction, strict},
+    forge::{Ledger, frames, ledger},
+    story::{START_US, chain, entry, note, note_saying, opened, record, redaction, strict},
 };
 
 /// Every file below a directory, with its bytes.
@@ -240,4 +240,35 @@ fn a_payload_that_comes_back_is_erased_again() {
     fs::write(&file, backup).unwrap();
     let log = SegmentLog::open(dir.path()).unwrap();
     assert_eq!(entry(&log, 1).payload(), None);
+}
+
+/// A header read without its payload is judged by the chain, which says more than a checksum.
+#[test]
+fn a_header_that_was_changed_is_not_handed_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = SegmentLog::create_with_segment_size(dir.path().join("log"), 40_000).unwrap();
+    let log = Arc::new(log);
+    let text = "x".repeat(9_000);
+    let notes = (0..12).map(|n| vec![note_saying(&n.to_string(), &text)]);
+    record(&log, std::iter::once(vec![opened()]).chain(notes).collect());
+    let whole = log.headers(Seq(0), 99).unwrap();
+    let ledger = Ledger { dir: dir.path().to_path_buf() };
+    let mut seq = 0;
+    for (n, file) in ledger.segments().iter().enumerate() {
+        let mut at = 0;
+        for frame in frames(&fs::read(file).unwrap()) {
+            // The size, the seq, the time, the parent and the digest, in turn.
+            let byte = at + [2, 12, 18, 30, 70][usize::try_from(seq).unwrap() % 5];
+            ledger.damage(n, byte);
+            for limit in [1, 2] {
+                let found = log.headers(Seq(seq), limit);
+                assert!(matches!(found, Err(LogError::Corrupt(_))), "{seq}: {found:?}");
+            }
+            ledger.damage(n, byte);
+            assert_eq!(log.headers(Seq(seq), 1).unwrap(), [whole[usize::try_from(seq).unwrap()]]);
+            at += frame.bytes().len();
+            seq += 1;
+        }
+    }
+    assert_eq!(seq, 13);
 }

@@ -159,7 +159,7 @@ impl Checker<'_> {
             self.rules.head.recorded_at_us = header.recorded_at_us;
         }
         let (starts_commit, before) = (self.left == 0, self.rules.head);
-        if let Err(mut damage) = self.rules.step(&header, frame.hash, frame.payload) {
+        if let Err(mut damage) = self.rules.step(&header, frame.hash(), frame.payload) {
             frames.skip(size);
             let following = frames.peek()?.ok().map(|frame| frame.header.seq);
             name_swap(&mut damage, header.seq, following);

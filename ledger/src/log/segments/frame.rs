@@ -13,6 +13,8 @@
 
 use std::io::{self, Read};
 
+use bytes::Bytes;
+
 use crate::{
     draft::PAYLOAD_SIZE_MAX,
     entry::{Entry, HEADER_SIZE, HEADER_VERSION, Hash, Header, Seq, hash_of},
@@ -35,7 +37,8 @@ const READ_SIZE: usize = 256 * 1024;
 pub(crate) struct Frame<'a> {
     pub(crate) left: u16,
     pub(crate) header: Header,
-    pub(crate) hash: Hash,
+    /// The header's bytes.
+    encoded: &'a [u8; HEADER_SIZE],
     /// `None`: erased.
     pub(crate) payload: Option<&'a [u8]>,
 }
@@ -46,8 +49,15 @@ impl Frame<'_> {
         OVERHEAD + self.payload.map_or(0, <[u8]>::len)
     }
 
-    pub(crate) fn to_entry(self) -> Entry {
-        Entry::stored(self.header, self.payload.map(<[u8]>::to_vec))
+    /// An entry whose payload is a slice of the page in which this frame lies.
+    pub(crate) fn to_entry_in(self, page: &Bytes) -> Entry {
+        let payload = self.payload.map(|payload| page.slice_ref(payload));
+        Entry::read(self.header, self.hash(), payload)
+    }
+
+    /// The hash that names the entry.
+    pub(crate) fn hash(&self) -> Hash {
+        hash_of(self.encoded)
     }
 }
 
@@ -98,11 +108,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Frame<'_>, NoFrame> {
     };
     let header = Header::decode(front.header)
         .map_err(|_| NoFrame::Unknown("its header's version is unknown to this version"))?;
-    Ok(Frame { left: front.left, header, hash: hash_of(front.header), payload })
+    Ok(Frame { left: front.left, header, encoded: front.header, payload })
 }
 
 /// What stands before the payload; not checked.
-struct Front<'a> {
+pub(super) struct Front<'a> {
     size: u32,
     flags: u8,
     left: u16,
@@ -110,7 +120,7 @@ struct Front<'a> {
 }
 
 impl<'a> Front<'a> {
-    fn read(bytes: &'a [u8]) -> Option<Front<'a>> {
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Front<'a>> {
         let (size, rest) = bytes.split_first_chunk()?;
         let ([flags], rest) = rest.split_first_chunk()?;
         let (left, rest) = rest.split_first_chunk()?;
@@ -124,11 +134,16 @@ impl<'a> Front<'a> {
         usize::try_from(self.size).ok().filter(|size| *size <= PAYLOAD_SIZE_MAX)
     }
 
+    /// Bytes of the frame that it promises.
+    pub(super) fn frame_size(&self) -> usize {
+        OVERHEAD + self.payload_size().unwrap_or(0)
+    }
+
     /// The header, if this could be the front of a frame.
     ///
     /// One whose first bytes did not reach the disk holds zeros there: a size of 0 that is not
     /// marked as erased, and a `left` that is not to be believed.
-    fn plausible(&self) -> Option<Header> {
+    pub(super) fn plausible(&self) -> Option<Header> {
         let size = self.payload_size()?;
         let known = self.flags <= ERASED && (self.flags == ERASED) == (size == 0);
         if !known {
@@ -136,6 +151,11 @@ impl<'a> Front<'a> {
         }
         Header::decode(self.header).ok()
     }
+}
+
+/// Bytes of the frame that begins here, as its first bytes promise it.
+pub(super) fn size_in_front(bytes: &[u8]) -> usize {
+    Front::read(bytes).map_or(OVERHEAD, |front| front.frame_size())
 }
 
 /// The header in the first bytes of a frame, of which nothing is checked.

@@ -52,7 +52,8 @@ pub fn later_commit(bytes: &[u8], seq: Seq, parent: Hash) -> Option<Seq> {
 }
 
 fn found(frame: frame::Frame<'_>) -> Found {
-    Found { entry: frame.to_entry(), left: frame.left, size: frame.size() }
+    let entry = Entry::stored(frame.header, frame.payload.map(<[u8]>::to_vec));
+    Found { entry, left: frame.left, size: frame.size() }
 }
 
 fn word(why: NoFrame) -> &'static str {
