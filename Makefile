@@ -3,7 +3,7 @@
 CARGO ?= cargo
 VENV := target/venv
 
-.PHONY: demo test schedules bench bench-api fuzz lint deny build
+.PHONY: demo test schedules bench bench-api bench-stores fuzz lint deny build
 
 build:
 	$(CARGO) build --locked --release -p api
@@ -37,6 +37,13 @@ bench-api:
 FUZZ_SECONDS ?= 3600
 fuzz:
 	CARGO=$(CARGO) ledger/fuzz/run.sh $(FUZZ_SECONDS)
+
+# The ledger beside sled, redb, fjall, SQLite and PostgreSQL: a quarter of an hour and 5 GB in /var/tmp.
+# `make bench-stores ARGS="--sizes 10000 --stores ledger,redb"` is shorter.
+bench-stores:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo 'PostgreSQL is missing; type: apt-get install postgresql' >&2; exit 1; }
+	@command -v strace >/dev/null || { echo 'strace is missing; type: apt-get install strace' >&2; exit 1; }
+	cd tests/stores && $(CARGO) run --locked --release -- $(ARGS)
 
 lint:
 	$(CARGO) fmt --all --check
