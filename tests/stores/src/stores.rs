@@ -9,8 +9,8 @@ mod sled_store;
 mod sqlite_store;
 
 pub(crate) use fjall_store::FjallStore;
-pub(crate) use ledger_store::LedgerStore;
-pub(crate) use postgres_store::{Callers, PostgresStore};
+pub(crate) use ledger_store::{LedgerCallers, LedgerStore};
+pub(crate) use postgres_store::{Caller, Callers, PostgresStore};
 pub(crate) use redb_store::RedbStore;
 pub(crate) use sled_store::{SledStore, Syncing};
 pub(crate) use sqlite_store::SqliteStore;

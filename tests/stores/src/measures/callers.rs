@@ -1,14 +1,14 @@
 //! 64 callers at once, each with one event at a time.
 //!
-//! A chain has one end, so each embedded store has one writer; the callers' events wait in a queue,
-//! and whatever waits goes into one commit. `PostgreSQL` is measured so too, and with a connection
-//! for each caller.
+//! A chain has one end, so each store has one writer; the callers' events wait in a queue, and whatever
+//! waits goes into one commit. The ledger's own queue does so for the ledger. `PostgreSQL` is measured
+//! behind a queue like the rest, and with a connection for each caller.
 
 use std::{
     path::Path,
     sync::{
         Barrier,
-        mpsc::{Receiver, SyncSender, channel, sync_channel},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
     thread,
     time::{Duration, Instant},
@@ -22,7 +22,7 @@ use crate::{
     plain::Plain,
     report::{Results, percentile_us, rate},
     store::{Fault, Kind, Store},
-    stores::Callers,
+    stores::{Caller, Callers, LedgerCallers, LedgerStore},
 };
 
 const CALLERS: u64 = 64;
@@ -77,19 +77,24 @@ impl Seen {
 /// Measures every store, in turns.
 pub(crate) fn measure(kinds: &[Kind], dir: &Path, results: &mut Results) -> Result<(), Fault> {
     let mut plain = Plain::create(&dir.join("plain"))?;
-    let mut stores = Vec::new();
+    let mut doors = Vec::new();
     for kind in kinds {
-        stores.push((*kind, kind.open(&dir.join(kind.name()))?, Seen::default()));
+        let dir = dir.join(kind.name());
+        let door = match kind {
+            Kind::Ledger => Door::Own(Box::new(LedgerStore::open(&dir)?.shared())),
+            kind => Door::Queue(kind.open(&dir)?),
+        };
+        doors.push((*kind, door, Seen::default()));
     }
-    for _ in 0..ROUNDS {
-        for (_, store, seen) in &mut stores {
-            let commits = queued(store.as_mut(), seen)?;
+    for round in 0..ROUNDS {
+        for (_, door, seen) in &mut doors {
+            let commits = door.round(round * CALLERS * EACH, seen)?;
             seen.beside(&mut plain, CALLERS * EACH, commits)?;
         }
     }
-    for (kind, store, mut seen) in stores {
+    for (kind, door, mut seen) in doors {
         seen.report(kind.name(), "callers_64", results);
-        store.close()?;
+        door.close()?;
     }
     if kinds.contains(&Kind::Postgres) {
         connections(&dir.join("connections"), &mut plain, results)?;
@@ -97,34 +102,75 @@ pub(crate) fn measure(kinds: &[Kind], dir: &Path, results: &mut Results) -> Resu
     Ok(())
 }
 
+/// What stands between the callers and a store's one writer.
+enum Door {
+    /// The ledger brings its own.
+    Own(Box<LedgerCallers>),
+    /// For the others, what their user would write: a queue and a thread.
+    Queue(Box<dyn Store>),
+}
+
 /// A caller's event, and where its answer goes.
 type Call = (Event, SyncSender<()>);
 
-/// One round through a queue; returns how many commits it took.
-fn queued(store: &mut dyn Store, seen: &mut Seen) -> Result<u64, Fault> {
-    let (queue, calls) = channel::<Call>();
-    let (start, first) = (Barrier::new(usize::try_from(CALLERS)? + 1), store.len());
-    thread::scope(|scope| {
-        let callers: Vec<_> = (0..CALLERS)
-            .map(|caller| {
-                let (queue, start) = (queue.clone(), &start);
-                scope.spawn(move || {
+impl Door {
+    /// One round; returns how many commits it took.
+    fn round(&mut self, first: u64, seen: &mut Seen) -> Result<u64, Fault> {
+        match self {
+            Door::Own(ledger) => {
+                let before = ledger.commits();
+                let callers = (0..CALLERS).map(|_| |event| ledger.append(event)).collect();
+                together(first, callers, seen, || Ok(()))?;
+                Ok(ledger.commits() - before)
+            }
+            Door::Queue(store) => {
+                let (queue, calls) = channel::<Call>();
+                let caller = |queue: Sender<Call>| {
                     let (answer, answers) = sync_channel(1);
-                    call(first + caller * EACH, start, |event| {
+                    move |event| {
                         queue.send((event, answer.clone()))?;
                         Ok(answers.recv()?)
-                    })
-                })
-            })
-            .collect();
-        drop(queue);
-        start.wait();
-        let (commits, elapsed) = time(|| serve(store, &calls))?;
-        seen.elapsed += elapsed;
-        for caller in callers {
-            seen.waits.extend(caller.join().map_err(|_| "a caller panicked")??);
+                    }
+                };
+                let callers = (0..CALLERS).map(|_| caller(queue.clone())).collect();
+                drop(queue);
+                together(first, callers, seen, || serve(store.as_mut(), &calls))
+            }
         }
-        Ok(commits)
+    }
+
+    fn close(self) -> Result<(), Fault> {
+        match self {
+            Door::Own(ledger) => ledger.close(),
+            Door::Queue(store) => store.close(),
+        }
+    }
+}
+
+/// Lets all callers go at once, each on a thread, while `meanwhile` runs on this one.
+fn together<T>(
+    first: u64,
+    callers: Vec<impl FnMut(Event) -> Result<(), Fault> + Send>,
+    seen: &mut Seen,
+    meanwhile: impl FnOnce() -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let start = Barrier::new(callers.len() + 1);
+    thread::scope(|scope| {
+        let start = &start;
+        let callers: Vec<_> = (0..)
+            .zip(callers)
+            .map(|(n, caller)| scope.spawn(move || call(first + n * EACH, start, caller)))
+            .collect();
+        start.wait();
+        let (done, elapsed) = time(|| {
+            let done = meanwhile()?;
+            for caller in callers {
+                seen.waits.extend(caller.join().map_err(|_| "a caller panicked")??);
+            }
+            Ok(done)
+        })?;
+        seen.elapsed += elapsed;
+        Ok(done)
     })
 }
 
@@ -167,6 +213,8 @@ fn serve(store: &mut dyn Store, calls: &Receiver<Call>) -> Result<u64, Fault> {
 fn connections(dir: &Path, plain: &mut Plain, results: &mut Results) -> Result<(), Fault> {
     /// Microseconds: about one sync, as the manual advises.
     const DELAY_US: u32 = 200;
+    /// Rounds of each way.
+    const ROUNDS: u64 = 2;
     let server = Callers::open(dir)?;
     let ways = [
         ("callers_64_connections", "audit_append", 0),
@@ -176,9 +224,13 @@ fn connections(dir: &Path, plain: &mut Plain, results: &mut Results) -> Result<(
     ];
     let mut seen = ways.map(|_| Seen::default());
     let mut first = 0;
-    for _ in 0..2 {
+    for _ in 0..ROUNDS {
         for ((_, function, delay_us), seen) in ways.iter().zip(&mut seen) {
-            connected(&server, function, *delay_us, first, seen)?;
+            let connections: Result<Vec<_>, _> =
+                (0..CALLERS).map(|_| server.caller(function, *delay_us)).collect();
+            let caller = |mut connection: Caller| move |event: Event| connection.append(&event);
+            let callers = connections?.into_iter().map(caller).collect();
+            together(first, callers, seen, || Ok(()))?;
             // How many transactions one sync served is not known; each is a commit.
             seen.beside(plain, CALLERS * EACH, CALLERS * EACH)?;
             first += CALLERS * EACH;
@@ -188,37 +240,5 @@ fn connections(dir: &Path, plain: &mut Plain, results: &mut Results) -> Result<(
         seen.report("postgres", name, results);
     }
     let entries = server.verify()?;
-    if entries == CALLERS * EACH * 4 { Ok(()) } else { Err("events are missing".into()) }
-}
-
-fn connected(
-    server: &Callers,
-    function: &str,
-    delay_us: u32,
-    first: u64,
-    seen: &mut Seen,
-) -> Result<(), Fault> {
-    let connections: Result<Vec<_>, _> =
-        (0..CALLERS).map(|_| server.caller(function, delay_us)).collect();
-    let start = Barrier::new(usize::try_from(CALLERS)? + 1);
-    thread::scope(|scope| {
-        let callers: Vec<_> = (0..)
-            .zip(connections?)
-            .map(|(caller, mut connection)| {
-                let (first, start) = (first + caller * EACH, &start);
-                scope.spawn(move || call(first, start, |event| connection.append(&event)))
-            })
-            .collect();
-        start.wait();
-        let (waits, elapsed) = time(|| {
-            let mut waits = Vec::new();
-            for caller in callers {
-                waits.extend(caller.join().map_err(|_| "a caller panicked")??);
-            }
-            Ok(waits)
-        })?;
-        seen.waits.extend(waits);
-        seen.elapsed += elapsed;
-        Ok(())
-    })
+    if entries == CALLERS * EACH * ROUNDS * 2 { Ok(()) } else { Err("events are missing".into()) }
 }

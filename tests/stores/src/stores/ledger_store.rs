@@ -1,8 +1,15 @@
 //! The ledger as it is.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{
+    ops::Range,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use ledger::{Index, Log, LogError, Outcome, SegmentLog, Seq, Writer};
+use ledger::{Index, Log, LogError, Outcome, SegmentLog, Seq, SharedWriter, Writer};
 
 use crate::{
     chain::NOW_US,
@@ -12,6 +19,9 @@ use crate::{
 
 /// Entries read at once.
 const PAGE_LEN: u64 = 1_024;
+
+/// Submissions that may wait: more than there are callers.
+const WAITING_MAX: usize = 1_024;
 
 /// Its writer, index and log.
 pub(crate) struct LedgerStore {
@@ -29,6 +39,43 @@ impl LedgerStore {
         let log = Arc::new(log);
         let index = Index::in_dir(log.index_dir());
         Ok(LedgerStore { writer: Writer::open(log.clone(), index)?, log })
+    }
+
+    /// The writer behind its own queue, for many threads.
+    pub(crate) fn shared(mut self) -> LedgerCallers {
+        let commits = Arc::new(AtomicU64::new(0));
+        let counted = commits.clone();
+        self.writer.on_publish(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let writer = SharedWriter::new(self.writer, WAITING_MAX, || NOW_US);
+        LedgerCallers { writer, log: self.log, commits }
+    }
+}
+
+/// The ledger for many threads.
+pub(crate) struct LedgerCallers {
+    writer: SharedWriter,
+    log: Arc<SegmentLog>,
+    commits: Arc<AtomicU64>,
+}
+
+impl LedgerCallers {
+    /// How many commits there were.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Records one event, together with those of other threads.
+    pub(crate) fn append(&self, event: Event) -> Result<(), Fault> {
+        match self.writer.record(event.draft.into())? {
+            Outcome::Recorded(_) => Ok(()),
+            Outcome::Conflict { .. } => Err("one id of two events".into()),
+        }
+    }
+
+    pub(crate) fn close(self) -> Result<(), Fault> {
+        Ok(self.log.close()?)
     }
 }
 
