@@ -10,7 +10,8 @@
 )]
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -65,6 +66,34 @@ pub(crate) fn record(writer: &mut Writer, submissions: Vec<Submission>) {
     let outcomes = writer.commit(submissions, NOW_US).expect("the disk has room");
     let is_new = |outcome: &Outcome| matches!(outcome, Outcome::Recorded(r) if !r[0].duplicate);
     assert!(outcomes.iter().all(is_new));
+}
+
+/// A file that nothing is promised of but its bytes: the baseline of all that records.
+pub(crate) struct Plain {
+    file: File,
+    bytes: Vec<u8>,
+}
+
+impl Plain {
+    pub(crate) fn create(dir: &Path) -> Plain {
+        let file = File::create(dir.join("plain")).expect("a file can be made");
+        Plain { file, bytes: Vec::new() }
+    }
+
+    /// One write and one sync of this many bytes; how long they took.
+    pub(crate) fn commit(&mut self, size: usize) -> Duration {
+        self.bytes.resize(size, b'x');
+        time(|| {
+            self.file.write_all(&self.bytes).expect("the disk has room");
+            self.file.sync_data().expect("the disk syncs");
+        })
+    }
+}
+
+/// The one in the middle, in microseconds.
+pub(crate) fn median(times: &mut [Duration]) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1e6
 }
 
 /// The segment files of a log.

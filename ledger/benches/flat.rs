@@ -1,0 +1,60 @@
+//! Whether recording stays as fast when ids gather: `cargo bench -p ledger --bench flat -- flat`
+//! (up to ten million events, 3 GB of disk). Without that argument it goes to a hundred thousand.
+//!
+//! Every decade from 10^4 on ends with a window in which commits take turns with a plain file, and
+//! each window's ratio is compared with the first one's. The slowest commit is told as well: what
+//! the index does now and then, and a sealed segment, must not make anyone wait for long.
+#![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
+
+mod measure;
+
+use std::time::Duration;
+
+use ledger::log::segments::SEGMENT_SIZE;
+use measure::{
+    FRAME_OVERHEAD, Plain, payloads, rate, record, report, scratch, submissions, time, writer,
+};
+
+/// Events a commit.
+const BATCH_LEN: usize = 1_000;
+/// Smaller than usual, so that ten million need little room and the ids weigh more.
+const SIZE: usize = 200;
+/// A window is the last tenth of its decade, and no more than this.
+const WINDOW_MAX: usize = 300_000;
+
+fn main() {
+    let dir = scratch();
+    let last = if std::env::args().any(|arg| arg == "flat") { 10_000_000 } else { 100_000 };
+    let (mut writer, _log) = writer(dir.path(), SEGMENT_SIZE);
+    let mut plain = Plain::create(dir.path());
+    let (mut next, mut decade, mut first) = (0, 10_000, None);
+    let mut longest = Duration::ZERO;
+    while decade <= last {
+        let window = decade - (decade / 2).min(WINDOW_MAX)..decade;
+        let (mut ours, mut baseline, mut slowest) =
+            (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        while next < decade {
+            let submissions = submissions(payloads(next, BATCH_LEN, SIZE));
+            let elapsed = time(|| record(&mut writer, submissions));
+            longest = longest.max(elapsed);
+            if window.contains(&next) {
+                ours += elapsed;
+                let plain = plain.commit(BATCH_LEN * (SIZE + FRAME_OVERHEAD));
+                baseline += plain;
+                slowest = slowest.max(plain);
+            }
+            next += BATCH_LEN;
+        }
+        let rates = (rate(window.len(), ours), rate(window.len(), baseline));
+        let ratio = rates.0 / rates.1;
+        let target = 0.8 * *first.get_or_insert(ratio);
+        let target = (target * 100.0).round() / 100.0;
+        report(&format!("append_flat_{decade}"), "events/s", rates.0, rates.1, (">=", target));
+        println!(
+            "append_flat_{decade}: the slowest commit so far took {} ms, the plain file's {} ms",
+            longest.as_millis(),
+            slowest.as_millis()
+        );
+        decade *= 10;
+    }
+}
