@@ -4,15 +4,21 @@
 //! are in memory; older ones lie in sorted [`run`]s, each with a small [`filter`] in memory, so that
 //! an id that was never seen costs no read, however many there are. Runs are merged by fours until
 //! they are large. An id's entry is never believed to be the same event: the writer compares.
+//!
+//! Runs are written and merged bit by bit, a little for each id that comes in ([`upkeep`]), so that
+//! no commit waits for the whole of one.
 
+mod building;
 mod filter;
 mod run;
+mod upkeep;
 
 use std::{
     collections::HashMap,
     fs,
     hash::{BuildHasherDefault, Hasher},
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
 };
 
 use crate::{
@@ -23,16 +29,13 @@ use crate::{
     index::{
         filter::Probe,
         run::{Damaged, Run, Stretch},
+        upkeep::Upkeep,
     },
     log::{Log, LogError},
 };
 
 /// Ids in memory before they are written as a run.
 const TAIL_LEN: usize = 1 << 16;
-/// Runs are merged once this many have the same size.
-const MERGE_LEN: usize = 4;
-/// A run with this many ids is not merged any more: it would take too long for a writer's turn.
-const RUN_LEN_MAX: usize = 1 << 22;
 /// Entries read at once to catch up with the log.
 const PAGE_LEN: usize = 1_024;
 
@@ -43,13 +46,18 @@ pub struct Index {
     dir: Option<PathBuf>,
     tail_len: usize,
     /// In the order of the chain, without gaps, from seq 0.
-    runs: Vec<Run>,
-    /// What is after the last run.
-    tail: HashMap<Key, Seq, BuildHasherDefault<KeyHasher>>,
+    runs: Vec<Arc<Run>>,
+    /// What is after the last run and is being written as the next one.
+    frozen: Ids,
+    /// What is after that.
+    tail: Ids,
     /// Where the tail begins, and where it ends.
     tail_first: Seq,
     next: Seq,
+    upkeep: Upkeep,
 }
+
+type Ids = HashMap<Key, Seq, BuildHasherDefault<KeyHasher>>;
 
 impl Index {
     /// An index that is lost with the process, for tests and small logs.
@@ -71,9 +79,17 @@ impl Index {
     fn new(dir: Option<PathBuf>, tail_len: usize) -> Index {
         // Growing it bit by bit would cost a writer's turn now and then.
         let room = if dir.is_some() { tail_len * 5 / 4 } else { 0 };
-        let tail = HashMap::with_capacity_and_hasher(room, BuildHasherDefault::default());
-        let runs = Vec::new();
-        Index { dir, tail_len, runs, tail, tail_first: Seq(0), next: Seq(0) }
+        let ids = || HashMap::with_capacity_and_hasher(room, BuildHasherDefault::default());
+        Index {
+            dir,
+            tail_len,
+            runs: Vec::new(),
+            frozen: ids(),
+            tail: ids(),
+            tail_first: Seq(0),
+            next: Seq(0),
+            upkeep: Upkeep::default(),
+        }
     }
 
     /// How many entries of the log it covers.
@@ -118,7 +134,7 @@ impl Index {
     }
 
     fn find_here(&self, key: Key) -> Result<Option<Seq>, Damaged> {
-        if let Some(seq) = self.tail.get(&key) {
+        if let Some(seq) = self.tail.get(&key).or_else(|| self.frozen.get(&key)) {
             return Ok(Some(*seq));
         }
         let probe = Probe::of(key);
@@ -133,65 +149,24 @@ impl Index {
     /// Remembers one id of the entries that the next [`advance`](Index::advance) covers.
     pub(crate) fn insert(&mut self, key: Key, seq: Seq) {
         self.tail.insert(key, seq);
+        self.upkeep.one_more();
     }
 
     /// Remembers the id that a redaction says its target had, whose payload can no longer tell. An
     /// id that is known is not given to another entry, whatever a redaction says.
     pub(crate) fn insert_redacted(&mut self, key: Key, target: Seq) {
         if !matches!(self.find_here(key), Ok(Some(_))) {
-            self.tail.insert(key, target);
+            self.insert(key, target);
         }
     }
 
-    /// Says that all ids below this head are inserted. From time to time this writes a run.
+    /// Says that all ids below this head are inserted, and does a little of the upkeep.
     pub(crate) fn advance(&mut self, head: Head) {
         self.next = head.next;
-        if self.tail.len() < self.tail_len {
-            return;
+        if self.tail.len() >= self.tail_len {
+            self.freeze(head.hash);
         }
-        // Derived data: if the disk is full, the ids stay in memory and the next turn tries again.
-        let _ = self.write_run(head.hash);
-    }
-
-    fn write_run(&mut self, hash: Hash) -> Result<(), LogError> {
-        let Some(dir) = self.dir.clone() else { return Ok(()) };
-        fs::create_dir_all(&dir)
-            .map_err(LogError::while_(format!("creating {}", dir.display())))?;
-        let mut keys: Vec<_> = self.tail.iter().map(|(key, seq)| (*key, *seq)).collect();
-        keys.sort_unstable();
-        let stretch = Stretch { first: self.tail_first, next: self.next, hash };
-        self.runs.push(Run::write(&dir, stretch, &keys)?);
-        self.tail.clear();
-        self.tail_first = self.next;
-        self.merge(&dir)
-    }
-
-    /// Merges the newest runs while there are enough of the same size.
-    fn merge(&mut self, dir: &Path) -> Result<(), LogError> {
-        while let Some(start) = self.runs.len().checked_sub(MERGE_LEN) {
-            let group = self.runs.get(start..).unwrap_or_default();
-            let sizes = group.iter().map(Run::len);
-            let (Some(least), Some(most)) = (sizes.clone().min(), sizes.clone().max()) else {
-                return Ok(());
-            };
-            if least * MERGE_LEN <= most || sizes.sum::<usize>() > RUN_LEN_MAX * 3 / 2 {
-                return Ok(());
-            }
-            let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(()) };
-            let stretch = Stretch { first: first.stretch.first, ..last.stretch };
-            let mut keys = Vec::new();
-            for run in group {
-                // A damaged run is found again, and made again, when it is searched.
-                let Ok(found) = run.keys() else { return Ok(()) };
-                keys.extend(found);
-            }
-            // Made for sequences of sorted pieces, which this is.
-            keys.sort();
-            let merged = Run::write(dir, stretch, &keys)?;
-            self.runs.drain(start..).for_each(Run::remove);
-            self.runs.push(merged);
-        }
-        Ok(())
+        self.keep_up();
     }
 
     /// Opens the runs that fit the log, and removes all other files.
@@ -201,7 +176,7 @@ impl Index {
         let mut runs = Vec::new();
         for path in files.filter_map(|file| Some(file.ok()?.path())) {
             match Run::open(&path) {
-                Ok(run) => runs.push(run),
+                Ok(run) => runs.push(Arc::new(run)),
                 Err(Damaged) => drop(fs::remove_file(&path)),
             }
         }
@@ -218,13 +193,16 @@ impl Index {
             }
         }
         self.tail_first = self.next;
+        self.plan_merges();
         Ok(())
     }
 
     /// Starts from nothing.
     fn forget(&mut self) {
-        self.runs.drain(..).for_each(Run::remove);
+        self.abandon_upkeep();
+        self.runs.drain(..).for_each(|run| run.remove());
         self.tail.clear();
+        self.frozen.clear();
         (self.tail_first, self.next) = (Seq(0), Seq(0));
     }
 }

@@ -20,6 +20,9 @@ pub struct SharedWriter {
     writer: Mutex<Writer>,
     now_us: Box<dyn Fn() -> u64 + Send + Sync>,
     follower: Follower,
+    /// Why a commit failed, until a caller is told. Whoever made that commit need not be one of
+    /// those that it failed for.
+    cause: Mutex<Option<InDoubt>>,
 }
 
 /// Why a submission has no outcome.
@@ -27,7 +30,7 @@ pub struct SharedWriter {
 pub enum RecordError {
     /// Nothing of it is recorded.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(Refused),
     /// Start again, and record it again.
     #[error(transparent)]
     InDoubt(#[from] InDoubt),
@@ -43,30 +46,37 @@ impl SharedWriter {
     ) -> SharedWriter {
         let follower = writer.follow();
         let (queue, writer) = (Queue::new(len_max), Mutex::new(writer));
-        SharedWriter { queue, writer, now_us: Box::new(now_us), follower }
+        SharedWriter { queue, writer, now_us: Box::new(now_us), follower, cause: Mutex::new(None) }
     }
 
     /// Records a submission, whole or not at all. Once this returns, it is durable.
     ///
     /// # Errors
     /// When too much waits, the writer was closed, or a commit failed: then every caller is told so,
-    /// those that wait as those that come later, and only opening the log again helps.
+    /// those that wait as those that come later, one of them why, and only opening the log again
+    /// helps.
     pub fn record(&self, submission: Submission) -> Result<Outcome, RecordError> {
         let seat = Seat::default();
-        self.queue.submit(submission, seat.clone())?;
+        self.queue.submit(submission, seat.clone()).map_err(|refused| match refused {
+            Refused::InDoubt => self.in_doubt().into(),
+            Refused::Busy | Refused::Closed => RecordError::Refused(refused),
+        })?;
         loop {
-            let led = self.lead_if_free();
-            if let Err(failed) = led {
-                // All that waited has its answer now, this caller's as well; it alone knows why.
-                return match seat.wait() {
-                    Some(Ok(outcome)) => Ok(outcome),
-                    _ => Err(failed.into()),
-                };
+            // Whoever leads after a failure fails too, and knows nothing new.
+            if let Err(failed @ InDoubt(Some(_))) = self.lead_if_free() {
+                *lock(&self.cause) = Some(failed);
             }
-            if let Some(answer) = seat.wait() {
-                return Ok(answer?);
+            match seat.wait() {
+                None => {}
+                Some(Ok(outcome)) => return Ok(outcome),
+                Some(Err(InDoubt(_))) => return Err(self.in_doubt().into()),
             }
         }
+    }
+
+    /// What a caller is told after a failure: the first of them why.
+    fn in_doubt(&self) -> InDoubt {
+        lock(&self.cause).take().unwrap_or(InDoubt(None))
     }
 
     /// Takes no more submissions. Those that wait are still recorded.
@@ -134,11 +144,8 @@ impl Seat {
     }
 
     fn lead(&self) {
-        let mut call = lock(&self.0.0);
-        if matches!(*call, Call::Wait) {
-            *call = Call::Lead;
-        }
-        drop(call);
+        // It waits in the queue still, so it has no answer that this could overwrite.
+        *lock(&self.0.0) = Call::Lead;
         self.0.1.notify_one();
     }
 }

@@ -25,10 +25,6 @@ use crate::{
     draft::Key,
     entry::{Hash, Seq},
     index::filter::{Filter, Probe},
-    log::{
-        LogError,
-        segments::{disk::RealDisk, files},
-    },
 };
 
 const MAGIC: &[u8; 8] = b"RLIDX001";
@@ -73,48 +69,6 @@ impl From<io::Error> for Damaged {
 }
 
 impl Run {
-    /// Writes a run and opens it. The keys are sorted.
-    pub(crate) fn write(
-        dir: &Path,
-        stretch: Stretch,
-        keys: &[(Key, Seq)],
-    ) -> Result<Run, LogError> {
-        let mut filter = Filter::with_capacity(keys.len());
-        for (key, _) in keys {
-            filter.insert(*key);
-        }
-        let pages = keys.chunks(PAGE_LEN);
-        let mut bytes = Vec::with_capacity(FIXED_SIZE + keys.len() * (ROW_SIZE + 2) + PAGE_SIZE);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&stretch.first.0.to_be_bytes());
-        bytes.extend_from_slice(&stretch.next.0.to_be_bytes());
-        bytes.extend_from_slice(&stretch.hash.0);
-        for number in [keys.len(), filter.words().len()] {
-            bytes.extend_from_slice(&(number as u64).to_be_bytes());
-        }
-        for (first, _) in pages.clone().filter_map(<[_]>::first) {
-            bytes.extend_from_slice(&first.prefix().to_be_bytes());
-        }
-        for word in filter.words() {
-            bytes.extend_from_slice(&word.to_be_bytes());
-        }
-        push_crc(&mut bytes, 0);
-        for page in pages {
-            let start = bytes.len();
-            for (key, seq) in page {
-                bytes.extend_from_slice(&key.0);
-                bytes.extend_from_slice(&seq.0.to_be_bytes());
-            }
-            push_crc(&mut bytes, start);
-        }
-        let path = dir.join(format!("{:020}-{:020}.ids", stretch.first.0, stretch.next.0));
-        files::replace_derived(&RealDisk, &path, &bytes)?;
-        Run::open(&path).map_err(|Damaged| {
-            let source = io::Error::other("what was written is not what is read");
-            LogError::Unavailable { doing: format!("reading {}", path.display()), source }
-        })
-    }
-
     /// Opens a run. Its pages are checked when they are read.
     pub(crate) fn open(path: &Path) -> Result<Run, Damaged> {
         let file = File::open(path)?;
@@ -166,18 +120,17 @@ impl Run {
         Ok(None)
     }
 
-    /// All keys, in order.
-    pub(crate) fn keys(&self) -> Result<Vec<(Key, Seq)>, Damaged> {
-        let mut keys = Vec::with_capacity(self.len);
-        for page in 0..self.fences.len() {
-            let rows = self.read_page(page)?;
-            keys.extend(rows.as_chunks::<ROW_SIZE>().0.iter().map(parse_row));
+    /// The keys of a page, in order; none past the last page.
+    pub(crate) fn page(&self, page: usize) -> Result<Vec<(Key, Seq)>, Damaged> {
+        if page >= self.fences.len() {
+            return Ok(Vec::new());
         }
-        Ok(keys)
+        let rows = self.read_page(page)?;
+        Ok(rows.as_chunks::<ROW_SIZE>().0.iter().map(parse_row).collect())
     }
 
     /// Deletes the file. If that fails, the next opening finds a run that it does not need.
-    pub(crate) fn remove(self) {
+    pub(crate) fn remove(&self) {
         let _ = std::fs::remove_file(&self.path);
     }
 
@@ -191,6 +144,117 @@ impl Run {
         }
         bytes.truncate(len * ROW_SIZE);
         Ok(bytes)
+    }
+}
+
+/// A run in the making: pages as keys come, in order, and what stands before them at the end. A
+/// file that was left unfinished begins with zeros and is no run.
+#[derive(Debug)]
+pub(crate) struct RunWriter {
+    stretch: Stretch,
+    /// Where it will be, and where it is until it is whole.
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    len: usize,
+    written: usize,
+    fences: Vec<u64>,
+    filter: Filter,
+    /// The page that is not full yet.
+    rows: Vec<u8>,
+    pages_at: u64,
+}
+
+impl RunWriter {
+    /// Begins a run of exactly so many keys.
+    pub(crate) fn create(dir: &Path, stretch: Stretch, len: usize) -> io::Result<RunWriter> {
+        let path = dir.join(format!("{:020}-{:020}.ids", stretch.first.0, stretch.next.0));
+        let temporary = path.with_added_extension("tmp");
+        let mut options = File::options();
+        let file = options.read(true).write(true).create(true).truncate(true).open(&temporary)?;
+        let (filter, pages) = (Filter::with_capacity(len), len.div_ceil(PAGE_LEN));
+        let pages_at = (FIXED_SIZE + (pages + filter.words().len()) * 8 + 4) as u64;
+        let (fences, rows) = (Vec::with_capacity(pages), Vec::with_capacity(PAGE_SIZE));
+        let written = 0;
+        Ok(RunWriter {
+            stretch,
+            path,
+            temporary,
+            file,
+            len,
+            written,
+            fences,
+            filter,
+            rows,
+            pages_at,
+        })
+    }
+
+    /// How many keys it will have.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The stretch that it will cover.
+    pub(crate) fn stretch(&self) -> Stretch {
+        self.stretch
+    }
+
+    /// Adds the next key in order.
+    pub(crate) fn push(&mut self, key: Key, seq: Seq) -> io::Result<()> {
+        if self.rows.is_empty() {
+            self.fences.push(key.prefix());
+        }
+        self.filter.insert(key);
+        self.rows.extend_from_slice(&key.0);
+        self.rows.extend_from_slice(&seq.0.to_be_bytes());
+        self.written += 1;
+        if self.rows.len() == PAGE_LEN * ROW_SIZE { self.end_page() } else { Ok(()) }
+    }
+
+    fn end_page(&mut self) -> io::Result<()> {
+        push_crc(&mut self.rows, 0);
+        let at = self.pages_at + ((self.fences.len() - 1) * PAGE_SIZE) as u64;
+        self.file.write_all_at(&self.rows, at)?;
+        self.rows.clear();
+        Ok(())
+    }
+
+    /// Ends a run whose keys were all added.
+    pub(crate) fn finish(mut self) -> io::Result<Run> {
+        if !self.rows.is_empty() {
+            self.end_page()?;
+        }
+        if self.written != self.len {
+            return Err(io::Error::other("there are more or fewer ids than there were"));
+        }
+        let mut front = Vec::with_capacity(usize::try_from(self.pages_at).unwrap_or(0));
+        front.extend_from_slice(MAGIC);
+        front.extend_from_slice(&self.stretch.first.0.to_be_bytes());
+        front.extend_from_slice(&self.stretch.next.0.to_be_bytes());
+        front.extend_from_slice(&self.stretch.hash.0);
+        let words = self.filter.words();
+        let numbers = [self.len as u64, words.len() as u64];
+        for number in numbers.iter().chain(&self.fences).chain(words) {
+            front.extend_from_slice(&number.to_be_bytes());
+        }
+        push_crc(&mut front, 0);
+        self.file.write_all_at(&front, 0)?;
+        std::fs::rename(&self.temporary, &self.path)?;
+        Ok(Run {
+            stretch: self.stretch,
+            path: self.path,
+            file: self.file,
+            len: self.len,
+            fences: self.fences,
+            filter: self.filter,
+            pages_at: self.pages_at,
+        })
+    }
+
+    /// Deletes what was written so far. If that fails, the next opening does it.
+    pub(crate) fn abandon(self) {
+        let _ = std::fs::remove_file(&self.temporary);
     }
 }
 
