@@ -56,8 +56,10 @@ def verify(directory, expected=None):
     head = (log / "head").read_bytes() if (log / "head").exists() else None
     line = re.fullmatch(rb"([0-9]+) ([0-9a-f]{64})\n", head or b"")
     floor = (int(line[1]), line[2].decode()) if line else (-1, "")
+    text, _, crc = ((log / "manifest").read_bytes() if (log / "manifest").exists() else b"").rpartition(b"crc32 ")
+    listed = re.findall(rb"([0-9]{20})\.seg ([0-9]+) ([0-9a-f]{64}) .*\n", text) if crc == b"%08x\n" % zlib.crc32(text) else []
     known, names = [floor, expected or (-1, "")], sorted(int(p.stem) for p in log.iterdir() if re.fullmatch(r"[0-9]{20}\.seg", p.name))
-    seq, parent, time, erased, redactions, steps, torn, bad = 0, bytes(32), 0, {}, [], [], None, None
+    seq, parent, time, erased, redactions, steps, ends, torn, bad = 0, bytes(32), 0, {}, [], [], set(), None, None
     try:
         if not names: raise Bad("segment_missing")
         for name in names:
@@ -83,6 +85,7 @@ def verify(directory, expected=None):
                 elif e["type"] == "rollout.ledger.clock_stepped.v1": steps.append((seq, time, number(h[9:17])))
                 seq, parent, time = seq + 1, hash, number(h[9:17])
                 if left == 0: whole = (seq, parent, at)
+            ends.add((name, seq - 1, parent.hex()))
         allows = lambda by, t, named: t < by < seq and erased.get(t) in (named, "")
         lost = sorted({n for n in erased if n < seq} - {r[1] for r in redactions if allows(*r)})
         if lost: raise Bad("missing")
@@ -91,10 +94,12 @@ def verify(directory, expected=None):
     mend = "; a writer will not start: verify with such a head; if it holds, write it to log/head as one line `SEQ HASH`"
     note = f"log/head is {'missing' if head is None else 'no line `SEQ HASH`'}, and only a head kept elsewhere shows what was cut"
     note += mend if head is not None or len(names) > 1 else ""
+    odd = [(int(n), int(last)) for n, last, hash in listed if not bad and (int(n), int(last), hash.decode() if blake3 else "") not in ends][:1]
+    odd = ["log/manifest lists a segment of entries %d to %d that the log does not have: it is stale, or entries were cut off or exchanged; compare with a head kept elsewhere" % n for n in odd]
     return {"ok": not bad, "entries": bad["seq"] if bad else seq, "head": {"seq": seq - 1, "hash": parent.hex() or None}, "first_bad": bad, "torn": torn,
             "redactions": [{"by": by, "target": t, "erased": t in erased} for by, t, _ in redactions if by < seq],
             "clock_steps": [{"seq": n, "from_us": before, "to_us": after} for n, before, after in steps if n < seq],
-            "erased_payloads_not_checked": sum(n < seq for n in erased), "notes": [note] * (not line and (head is not None or len(names) > 1 or seq > 1)),
+            "erased_payloads_not_checked": sum(n < seq for n in erased), "notes": [note] * (not line and (head is not None or len(names) > 1 or seq > 1)) + odd,
             "chain": "checked" if blake3 else "NOT CHECKED: install the Python package blake3"}
 
 if __name__ == "__main__":

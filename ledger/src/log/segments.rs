@@ -12,6 +12,7 @@ pub mod disk;
 mod erase;
 pub(crate) mod files;
 pub(crate) mod frame;
+pub(crate) mod manifest;
 mod map;
 mod mend;
 pub(crate) mod open;

@@ -16,6 +16,7 @@ use crate::{
         segments::{
             check::{SegmentCheck, Start, Stop, check},
             files::{self, Floor},
+            manifest,
             open::{judge_tail, missing_segment},
         },
     },
@@ -25,7 +26,7 @@ use crate::{
     },
 };
 
-/// Checks all that a log's directory holds, reading nothing but the segment files and `head`.
+/// Checks all that a log's directory holds, believing nothing but the segment files and `head`.
 ///
 /// An `Err` is the system's: the files cannot be read. What is wrong with them is in the report.
 pub fn verify_dir(dir: &Path, options: &VerifyOptions) -> Result<Report, LogError> {
@@ -52,17 +53,23 @@ pub fn verify_dir_watched(
         Whole { dir, floor, head: Head::GENESIS, findings: Findings::default(), torn: None };
     // Of a log that once was, the first segment is there at least.
     let mut first_bad = names.is_empty().then(|| missing_segment(Seq(0), None));
+    let mut ends = Vec::with_capacity(names.len());
     for (at, (first, segment)) in names.iter().zip(checked).enumerate() {
         let is_last = at + 1 == names.len();
         first_bad = whole.join(*first, segment, is_last)?;
         if first_bad.is_some() {
             break;
         }
+        ends.push((*first, whole.head));
     }
     let entries = first_bad.as_ref().map_or(whole.head.next, |bad| bad.seq);
     let mut report = Report::conclude(&checks, whole.head, whole.findings, first_bad);
     report.torn = whole.torn;
     report.notes = notes(floor, names.len(), entries);
+    report.first_bad = report.first_bad.map(|damage| manifest::explain(dir, damage));
+    if report.is_good() {
+        report.notes.extend(manifest::note(dir, &ends));
+    }
     Ok(report)
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     forge::{Ledger, ledger, tampers},
+    manifest::cut_with_a_floor_to_fit,
     story::strict,
 };
 
@@ -57,6 +58,18 @@ fn both_verifiers_agree_on_good_and_tampered_ledgers() {
         (tamper.name, copy)
     });
     agree(&cases.collect::<Vec<_>>());
+}
+
+#[test]
+fn both_verifiers_tell_of_a_list_that_does_not_fit() {
+    demand_python();
+    let dir = tempfile::tempdir().unwrap();
+    let cut = cut_with_a_floor_to_fit(&dir.path().join("cut"));
+    let stale = cut_with_a_floor_to_fit(&dir.path().join("garbled"));
+    let list = stale.log().join("manifest");
+    std::fs::write(&list, std::fs::read_to_string(&list).unwrap().replace("seg 2 ", "seg 3 "))
+        .unwrap();
+    agree(&[("a list of more", cut), ("a garbled list", stale)]);
 }
 
 /// A bit in every place of a ledger that is not closed, so that the last commit may be torn.

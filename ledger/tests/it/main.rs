@@ -9,6 +9,7 @@ mod forge;
 mod fuzz;
 mod index;
 mod log_contract;
+mod manifest;
 mod opening;
 mod queue;
 mod sim;

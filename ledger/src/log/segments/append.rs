@@ -9,7 +9,7 @@ use crate::{
         segments::{
             Active, SegmentLog,
             disk::{Disk, DiskFile, write_all_at},
-            files, frame,
+            files, frame, manifest,
             map::Segment,
         },
     },
@@ -117,9 +117,11 @@ impl SegmentLog {
         let sealed = Segment::known(&self.dir, (first, head), size, erasures, offsets);
         let sealed = Arc::new(sealed);
         state.sealed.push(sealed.clone());
+        let all = state.sealed.clone();
         drop(state);
-        // Derived: without it the next opening reads this segment once more.
+        // Derived: without them the next opening reads this segment once more.
         let _ = sealed.save(&*self.disk, &self.dir);
+        let _ = manifest::save(&*self.disk, &self.dir, &all, &[]);
         appender.in_doubt = false;
         Ok(())
     }

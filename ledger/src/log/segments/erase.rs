@@ -10,7 +10,7 @@ use crate::{
         segments::{
             Active, SegmentLog, State,
             append::{file_id, open_for_writing},
-            files, frame,
+            files, frame, manifest,
             map::Segment,
         },
     },
@@ -105,10 +105,11 @@ impl SegmentLog {
         let mut erasures = old.erasures.clone();
         erasures.note_erased(target, hash);
         *old = Arc::new(Segment::known(&self.dir, (first, old.head), size, erasures, offsets));
-        let new = old.clone();
+        let (new, all) = (old.clone(), state.sealed.clone());
         drop(state);
-        // Derived: an old map does not fit the new file's size, so it is not believed.
+        // Derived: an old one does not fit the new file's size, so it is not believed.
         let _ = new.save(&*self.disk, &self.dir);
+        let _ = manifest::save(&*self.disk, &self.dir, &all, &[]);
     }
 
     /// Erases what redactions in the chain name and a crash has left in place.

@@ -39,6 +39,7 @@ use crate::{
             erase::Erasures,
             files,
             frame::{FRONT_SIZE, peek_header},
+            manifest::Line,
         },
     },
     verify::rules::Checks,
@@ -59,6 +60,8 @@ pub(crate) struct Segment {
     pub(crate) erasures: Erasures,
     /// Read when first needed: all of them would take 40 MB at ten million entries.
     offsets: OnceLock<Vec<u32>>,
+    /// Where the last entry begins, once the manifest or the map has told.
+    last_at: OnceLock<u32>,
     map: PathBuf,
 }
 
@@ -71,6 +74,7 @@ impl Segment {
             size: check.end,
             erasures: Erasures::of(check.findings),
             offsets: OnceLock::from(check.offsets),
+            last_at: OnceLock::new(),
             map: files::map(dir, first),
         }
     }
@@ -84,7 +88,16 @@ impl Segment {
         offsets: Vec<u32>,
     ) -> Segment {
         let map = files::map(dir, first);
-        Segment { first, head, size, erasures, offsets: OnceLock::from(offsets), map }
+        let offsets = OnceLock::from(offsets);
+        Segment { first, head, size, erasures, offsets, last_at: OnceLock::new(), map }
+    }
+
+    /// A segment as the manifest lists it, of which no redaction and no erasure is known.
+    pub(super) fn listed(dir: &Path, line: &Line) -> Segment {
+        let Line { first, head, size, last_at, .. } = *line;
+        let (erasures, offsets, map) =
+            (Erasures::default(), OnceLock::new(), files::map(dir, first));
+        Segment { first, head, size, erasures, offsets, last_at: OnceLock::from(last_at), map }
     }
 
     /// The segment as its map has it, if that fits the file.
@@ -113,7 +126,9 @@ impl Segment {
         let parse = |targets: &[_]| targets.iter().filter_map(parse_target).collect();
         let erasures = Erasures { erased: parse(erased), redacted: parse(redacted) };
         let (head, size) = parse_fixed(&fixed, first)?;
-        let segment = Segment { first, head, size, erasures, offsets: OnceLock::new(), map };
+        let offsets = OnceLock::new();
+        let segment =
+            Segment { first, head, size, erasures, offsets, last_at: OnceLock::new(), map };
         let file_size = std::fs::metadata(files::segment(dir, first)).ok()?.len();
         (file_size == size).then_some(segment)
     }
@@ -186,6 +201,20 @@ impl Segment {
         files::replace_derived(disk, &self.map, &bytes)
     }
 
+    /// Where the frame of the last entry begins, by what is at hand; not checked.
+    pub(super) fn last_at(&self) -> Option<u32> {
+        if let Some(at) = self.offsets.get().and_then(|offsets| offsets.last()) {
+            return Some(*at);
+        }
+        if let Some(at) = self.last_at.get() {
+            return Some(*at);
+        }
+        let map = File::open(&self.map).ok()?;
+        let mut last = [0; 4];
+        map.read_exact_at(&mut last, map.metadata().ok()?.len().checked_sub(8)?).ok()?;
+        Some(*self.last_at.get_or_init(|| u32::from_be_bytes(last)))
+    }
+
     /// Whether the segment begins with the entry after this head, and ends with the one that the map
     /// says, as far as their headers tell. What is appended will hold the hash of the last one, so a
     /// map of another history must not pass, even if the files have one size.
@@ -193,10 +222,7 @@ impl Segment {
         let read = || {
             let file = File::open(files::segment(dir, self.first)).ok()?;
             let first = header_at(&file, 0)?;
-            let map = File::open(&self.map).ok()?;
-            let mut last = [0; 4];
-            map.read_exact_at(&mut last, map.metadata().ok()?.len().checked_sub(8)?).ok()?;
-            Some((first, header_at(&file, u32::from_be_bytes(last).into())?))
+            Some((first, header_at(&file, self.last_at()?.into())?))
         };
         read().is_some_and(|(first, last)| {
             let ends = Head {
@@ -210,7 +236,7 @@ impl Segment {
 }
 
 /// The header of the frame at this byte, of which nothing is checked.
-fn header_at(file: &File, at: u64) -> Option<Header> {
+pub(super) fn header_at(file: &File, at: u64) -> Option<Header> {
     let mut front = [0; FRONT_SIZE];
     file.read_exact_at(&mut front, at).ok()?;
     peek_header(&front)

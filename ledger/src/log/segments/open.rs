@@ -21,6 +21,7 @@ use crate::{
             erase::Erasures,
             files::{self, Floor},
             frame,
+            manifest::{self, Line},
             map::Segment,
             mend::{cut, make_durable, read_from, remove_temporaries},
         },
@@ -121,7 +122,7 @@ impl SegmentLog {
         }
         let lock = files::lock(&*disk, &dir)?;
         remove_temporaries(&*disk, &dir)?;
-        let Loaded { mut state, torn, scanned, floor, floor_missing } = load(&dir)?;
+        let Loaded { mut state, torn, scanned, listed, floor, floor_missing } = load(&dir)?;
         state.check_missing()?;
         let active = &mut state.active;
         let torn = torn.map(|(seq, _)| cut(&*disk, &dir, active, seq)).transpose()?;
@@ -130,6 +131,7 @@ impl SegmentLog {
             // Derived: if it cannot be written, the next opening scans again.
             let _ = segment.save(&*disk, &dir);
         }
+        let _ = manifest::save(&*disk, &dir, &state.sealed, &listed);
         let appender = Some(Mutex::new(Appender::new(&*disk, &dir, active.first, lock)?));
         let state = RwLock::new(state);
         let log = SegmentLog { disk, dir, segment_size, state, appender, torn, floor_missing };
@@ -198,6 +200,8 @@ struct Loaded {
     torn: Option<(Seq, u64)>,
     /// Segments whose map was of no use.
     scanned: Vec<Arc<Segment>>,
+    /// What the manifest says.
+    listed: Vec<Line>,
     /// What the file `head` promises.
     floor: Floor,
     /// Whether a floor was written once and is gone.
@@ -218,7 +222,23 @@ fn load_beside_writer(dir: &Path) -> Result<Loaded, LogError> {
 }
 
 /// Reads a directory without changing it.
+///
+/// What is derived may hide nothing and stop nothing: where there is damage by its account, all
+/// segments are read, and only what they say themselves counts.
 fn load(dir: &Path) -> Result<Loaded, LogError> {
+    let believing = load_by(dir, manifest::read(dir), true);
+    let believing = believing.and_then(|loaded| loaded.state.check_missing().map(|()| loaded));
+    match believing {
+        Err(LogError::Corrupt(_)) => match load_by(dir, Vec::new(), false) {
+            Err(LogError::Corrupt(damage)) => Err(manifest::explain(dir, *damage).into()),
+            other => other,
+        },
+        other => other,
+    }
+}
+
+/// The same, by what is derived or without it.
+fn load_by(dir: &Path, listed: Vec<Line>, believe: bool) -> Result<Loaded, LogError> {
     let (floor, names) = files::floor_and_segments(dir)?;
     let Some((last, sealed_names)) = names.split_last() else {
         return Err(match floor {
@@ -232,8 +252,11 @@ fn load(dir: &Path) -> Result<Loaded, LogError> {
         if *first != head.next {
             return Err(missing_segment(head.next, Some(*first)).into());
         }
-        let loaded = Segment::load(dir, *first).filter(|segment| segment.fits(dir, head));
-        let segment = if let Some(segment) = loaded {
+        let known = || {
+            let mapped = || Segment::load(dir, *first).filter(|segment| segment.fits(dir, head));
+            manifest::segment(dir, &listed, *first, head).or_else(mapped)
+        };
+        let segment = if let Some(segment) = believe.then(known).flatten() {
             Arc::new(segment)
         } else {
             let segment = Arc::new(scan(dir, *first, head)?);
@@ -250,7 +273,7 @@ fn load(dir: &Path) -> Result<Loaded, LogError> {
     let state = State { sealed, active };
     state.check_floor(dir, floor)?;
     let floor_missing = floor == Floor::Absent && state.active.head.next > Seq(1);
-    Ok(Loaded { state, torn, scanned, floor, floor_missing })
+    Ok(Loaded { state, torn, scanned, listed, floor, floor_missing })
 }
 
 /// Reads a sealed segment whose map is of no use.
