@@ -30,6 +30,9 @@ const CALLERS: u64 = 64;
 /// Events of each caller in a round.
 const EACH: u64 = 100;
 
+/// The same with a connection for each, where every event may be a sync of its own.
+const CONNECTED_EACH: u64 = 20;
+
 /// Rounds of each store.
 const ROUNDS: u64 = 5;
 
@@ -120,7 +123,7 @@ impl Door {
             Door::Own(ledger) => {
                 let before = ledger.commits();
                 let callers = (0..CALLERS).map(|_| |event| ledger.append(event)).collect();
-                together(first, callers, seen, || Ok(()))?;
+                together((first, EACH), callers, seen, || Ok(()))?;
                 Ok(ledger.commits() - before)
             }
             Door::Queue(store) => {
@@ -134,7 +137,7 @@ impl Door {
                 };
                 let callers = (0..CALLERS).map(|_| caller(queue.clone())).collect();
                 drop(queue);
-                together(first, callers, seen, || serve(store.as_mut(), &calls))
+                together((first, EACH), callers, seen, || serve(store.as_mut(), &calls))
             }
         }
     }
@@ -149,7 +152,7 @@ impl Door {
 
 /// Lets all callers go at once, each on a thread, while `meanwhile` runs on this one.
 fn together<T>(
-    first: u64,
+    (first, each): (u64, u64),
     callers: Vec<impl FnMut(Event) -> Result<(), Fault> + Send>,
     seen: &mut Seen,
     meanwhile: impl FnOnce() -> Result<T, Fault>,
@@ -159,7 +162,7 @@ fn together<T>(
         let start = &start;
         let callers: Vec<_> = (0..)
             .zip(callers)
-            .map(|(n, caller)| scope.spawn(move || call(first + n * EACH, start, caller)))
+            .map(|(n, caller)| scope.spawn(move || call(first + n * each, each, start, caller)))
             .collect();
         start.wait();
         let (done, elapsed) = time(|| {
@@ -177,10 +180,11 @@ fn together<T>(
 /// One caller: hands over one event after another and waits for each; how long each took.
 fn call(
     first: u64,
+    each: u64,
     start: &Barrier,
     mut append: impl FnMut(Event) -> Result<(), Fault>,
 ) -> Result<Vec<Duration>, Fault> {
-    let events: Result<Vec<_>, _> = (first..first + EACH).map(event).collect();
+    let events: Result<Vec<_>, _> = (first..first + each).map(event).collect();
     start.wait();
     let mut waits = Vec::new();
     for event in events? {
@@ -230,15 +234,19 @@ fn connections(dir: &Path, plain: &mut Plain, results: &mut Results) -> Result<(
                 (0..CALLERS).map(|_| server.caller(function, *delay_us)).collect();
             let caller = |mut connection: Caller| move |event: Event| connection.append(&event);
             let callers = connections?.into_iter().map(caller).collect();
-            together(first, callers, seen, || Ok(()))?;
+            together((first, CONNECTED_EACH), callers, seen, || Ok(()))?;
             // How many transactions one sync served is not known; each is a commit.
-            seen.beside(plain, CALLERS * EACH, CALLERS * EACH)?;
-            first += CALLERS * EACH;
+            seen.beside(plain, CALLERS * CONNECTED_EACH, CALLERS * CONNECTED_EACH)?;
+            first += CALLERS * CONNECTED_EACH;
         }
     }
     for ((name, ..), mut seen) in ways.into_iter().zip(seen) {
         seen.report("postgres", name, results);
     }
     let entries = server.verify()?;
-    if entries == CALLERS * EACH * ROUNDS * 2 { Ok(()) } else { Err("events are missing".into()) }
+    if entries == CALLERS * CONNECTED_EACH * ROUNDS * 2 {
+        Ok(())
+    } else {
+        Err("events are missing".into())
+    }
 }
