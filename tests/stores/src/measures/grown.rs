@@ -26,7 +26,7 @@ const COMMIT_LEN: usize = 1_024;
 const WINDOW_LEN: u64 = 16;
 
 /// No store may grow for longer: what it has then is what is read.
-const GROW_MAX: Duration = Duration::from_mins(4);
+const GROW_MAX: Duration = Duration::from_mins(2);
 
 /// Single reads.
 const READS: u64 = 20_000;
