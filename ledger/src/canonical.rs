@@ -112,6 +112,7 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
+    #[inline]
     fn new(bytes: &'a [u8]) -> Result<Parser<'a>, NotCanonical> {
         let text = std::str::from_utf8(bytes)
             .map_err(|e| NotCanonical { at: e.valid_up_to(), why: "the text is not UTF-8" })?;

@@ -2,85 +2,83 @@
 //! strings are most of them.
 //!
 //! Where quotes, backslashes and control characters are is found for a whole window at once, without
-//! a jump that depends on the bytes. Then a string's end is found by counting zero bits: looking for
-//! it byte by byte, or word by word, guesses wrong at the end of nearly every short string, and a
-//! wrong guess costs a processor as much as hashing twenty bytes.
+//! a jump that depends on the bytes. Then a string's end is found by counting zero bits: whoever looks
+//! for it byte by byte, or word by word, guesses wrong at the end of nearly every short string, and a
+//! wrong guess costs a processor as much as hashing some bytes. And the end of one string is known
+//! before that of the one before has been used, so a processor can work at several.
 
 /// Bytes that one mask speaks of, one bit each.
 const BLOCK_LEN: usize = 64;
-/// Bytes looked at at a time, in advance: as many as a place of one byte can tell apart.
-const WINDOW_LEN: usize = 256;
+/// Masks made at a time, in advance. Most payloads are shorter than three times this.
+const MASKS_LEN: usize = 4;
+/// Bytes that they speak of.
+const WINDOW_LEN: usize = BLOCK_LEN * MASKS_LEN;
 
 /// The places of the quotes, backslashes and control characters, in order.
 pub(super) struct Specials<'a> {
+    /// What has not been looked at yet.
     bytes: &'a [u8],
-    /// Where the window begins: a multiple of its length.
-    window: usize,
-    /// Places in the window, and how many there are. Behind them may be others, which mean nothing.
-    places: [u8; WINDOW_LEN],
+    masks: [u64; MASKS_LEN],
+    /// Which of the masks is next.
+    next: usize,
+    /// What is left of the one before, and where its block begins.
+    mask: u64,
+    base: usize,
+    /// The length of it all.
     len: usize,
-    /// How many of them have been handed out.
-    passed: usize,
 }
 
 impl<'a> Specials<'a> {
+    #[inline]
     pub(super) fn of(bytes: &'a [u8]) -> Specials<'a> {
-        let places = [0; WINDOW_LEN];
-        let mut specials = Specials { bytes, window: 0, places, len: 0, passed: 0 };
-        specials.look();
-        specials
+        let base = 0usize.wrapping_sub(BLOCK_LEN);
+        Specials { bytes, masks: [0; MASKS_LEN], next: MASKS_LEN, mask: 0, base, len: bytes.len() }
     }
 
     /// The next one. When there is none left, the length of it all.
     #[inline]
     pub(super) fn next(&mut self) -> usize {
-        while self.passed >= self.len {
-            if self.bytes.len() - self.window <= WINDOW_LEN {
-                return self.bytes.len();
+        while self.mask == 0 {
+            if self.next == MASKS_LEN {
+                if self.bytes.is_empty() {
+                    return self.len;
+                }
+                self.look();
             }
-            self.window += WINDOW_LEN;
-            self.look();
+            self.mask = self.masks.get(self.next).copied().unwrap_or(0);
+            self.next += 1;
+            self.base = self.base.wrapping_add(BLOCK_LEN);
         }
-        let place = self.places.get(self.passed).copied().map_or(0, usize::from);
-        self.passed += 1;
-        self.window + place
+        let at = self.base + self.mask.trailing_zeros() as usize;
+        self.mask &= self.mask - 1;
+        at
     }
 
-    /// Finds all in the window.
+    /// Makes the masks of the next window.
     #[inline(never)]
     fn look(&mut self) {
-        let bytes = self.bytes.get(self.window..).unwrap_or_default();
-        let bytes = bytes.get(..WINDOW_LEN).unwrap_or(bytes);
-        let (blocks, rest) = bytes.as_chunks();
-        let (mut len, mut base) = (0, 0u8);
-        for block in blocks {
-            len = self.note(specials(block), base, len);
-            base = base.wrapping_add(64);
-        }
-        if !rest.is_empty() {
-            let mut last = [b' '; BLOCK_LEN];
-            for (to, from) in last.iter_mut().zip(rest) {
-                *to = *from;
+        self.next = 0;
+        if let Some((window, rest)) = self.bytes.split_first_chunk::<WINDOW_LEN>() {
+            self.masks = masks(window);
+            self.bytes = rest;
+        } else {
+            let mut window = [b' '; WINDOW_LEN];
+            if let Some(window) = window.get_mut(..self.bytes.len()) {
+                window.copy_from_slice(self.bytes);
             }
-            len = self.note(specials(&last), base, len);
+            self.masks = masks(&window);
+            self.bytes = &[];
         }
-        (self.len, self.passed) = (len, 0);
     }
+}
 
-    /// Writes down the places of a block behind the first `len`, and returns how many there are then.
-    #[inline]
-    fn note(&mut self, mut mask: u64, base: u8, len: usize) -> usize {
-        let mut len = len;
-        while mask != 0 {
-            if let Some(place) = self.places.get_mut(len) {
-                let [at, ..] = mask.trailing_zeros().to_le_bytes();
-                *place = base | at;
-            }
-            len += 1;
-            mask &= mask - 1;
-        }
-        len
+fn masks(window: &[u8; WINDOW_LEN]) -> [u64; MASKS_LEN] {
+    let mut masks = [0; MASKS_LEN];
+    let (blocks, _) = window.as_chunks();
+    for (mask, block) in masks.iter_mut().zip(blocks) {
+        *mask = specials(block);
     }
+    masks
 }
 
 /// A bit for each byte, the lowest for the first: whether it is a quote, a backslash or a control
