@@ -131,6 +131,8 @@ impl Naming {
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     pub(super) nodes: Vec<Node>,
+    /// The first name of each.
+    pub(super) made_as: Vec<PathBuf>,
     /// What the cache shows.
     names: BTreeMap<PathBuf, usize>,
     pub(super) durable: BTreeMap<PathBuf, usize>,
@@ -160,8 +162,8 @@ impl SimDisk {
                 let len = bytes.len() as u64;
                 Node::File(Inode { durable: bytes.clone(), len, pending: Vec::new() })
             });
-            state.names.insert(path.clone(), state.nodes.len());
-            state.nodes.push(node);
+            let node = state.make(path, node);
+            state.names.insert(path.clone(), node);
         }
         state.durable = state.names.clone();
         let state = Arc::new(Mutex::new(state));
@@ -241,7 +243,7 @@ impl SimDisk {
             if known.is_some() {
                 state.inode(at).set_len(0);
             } else {
-                state.nodes.push(Node::File(Inode::default()));
+                state.make(&below, Node::File(Inode::default()));
                 state.change_names(Naming::Add(below.clone(), at));
             }
             node = Some((at, file));
@@ -260,6 +262,12 @@ fn error(fault: Fault) -> io::Error {
 }
 
 impl State {
+    fn make(&mut self, path: &Path, node: Node) -> usize {
+        self.nodes.push(node);
+        self.made_as.push(path.to_path_buf());
+        self.nodes.len() - 1
+    }
+
     fn change_names(&mut self, naming: Naming) {
         naming.apply(&mut self.names);
         self.pending.push(naming);
@@ -327,8 +335,7 @@ impl Disk for SimDisk {
         let below = self.below_root(path);
         self.rename_step(Call::CreateDir, path, |state| {
             fs::create_dir(path)?;
-            state.nodes.push(Node::Dir);
-            let node = state.nodes.len() - 1;
+            let node = state.make(&below, Node::Dir);
             state.change_names(Naming::Add(below, node));
             Ok(())
         })
@@ -402,8 +409,7 @@ impl Disk for SimDisk {
         let below = self.below_root(path);
         let mut state = self.state();
         if !state.names.contains_key(&below) {
-            let node = state.nodes.len();
-            state.nodes.push(Node::File(Inode::default()));
+            let node = state.make(&below, Node::File(Inode::default()));
             state.change_names(Naming::Add(below, node));
         }
         file.try_lock().map(|()| file)

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     chance::Chance,
-    sim::disk::{Change, Inode, Node, SimDisk},
+    sim::disk::{Change, Inode, Naming, Node, SimDisk},
 };
 
 /// Files with their bytes, and directories (`None`), below a root.
@@ -28,6 +28,17 @@ pub(crate) enum Fate {
         to: usize,
         fill: u8,
     },
+}
+
+/// What is asked about a pending change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    /// Bytes of a write; else 0.
+    pub(crate) size: usize,
+    /// Whether it is about the bytes of a segment file.
+    pub(crate) of_segment: bool,
+    /// Whether it is about a file that may be deleted at any time.
+    derived: bool,
 }
 
 impl Image {
@@ -71,23 +82,29 @@ impl Image {
 
 impl SimDisk {
     /// What a crash leaves if each pending change has the fate that `fate` gives it: first those of
-    /// names, in order, then those of each file. It is told the size of a write.
-    pub(crate) fn image(&self, mut fate: impl FnMut(usize) -> Fate) -> Image {
+    /// names, in order, then those of each file.
+    pub(crate) fn image(&self, mut fate: impl FnMut(Pending) -> Fate) -> Image {
         let state = self.state();
         let mut names = state.durable.clone();
         for naming in &state.pending {
-            if fate(0) != Fate::Lost {
+            if fate(Pending { size: 0, of_segment: false, derived: naming.is_derived() })
+                != Fate::Lost
+            {
                 naming.apply(&mut names);
             }
         }
         // Every file is asked about, also one whose name is lost, so that the order is always the
         // same.
-        let contents: Vec<_> = state
-            .nodes
-            .iter()
-            .map(|node| match node {
+        let about = |node: usize| {
+            let path = &state.made_as[node];
+            let of_segment = path.to_string_lossy().contains(".seg");
+            Pending { size: 0, of_segment, derived: is_derived(path) }
+        };
+        let contents: Vec<_> = (0..)
+            .zip(&state.nodes)
+            .map(|(at, node)| match node {
                 Node::Dir => None,
-                Node::File(inode) => Some(inode.after_crash(&mut fate)),
+                Node::File(inode) => Some(inode.after_crash(about(at), &mut fate)),
             })
             .collect();
         let mut image = Image(BTreeMap::new());
@@ -100,14 +117,14 @@ impl SimDisk {
         image
     }
 
-    /// The sizes of all pending changes, in the order in which [`image`](SimDisk::image) asks.
-    pub(crate) fn pending(&self) -> Vec<usize> {
-        let mut sizes = Vec::new();
-        self.image(|size| {
-            sizes.push(size);
+    /// All pending changes, in the order in which [`image`](SimDisk::image) asks.
+    pub(crate) fn pending(&self) -> Vec<Pending> {
+        let mut all = Vec::new();
+        self.image(|pending| {
+            all.push(pending);
             Fate::Kept
         });
-        sizes
+        all
     }
 
     /// Only what is durable for sure.
@@ -118,8 +135,8 @@ impl SimDisk {
     /// What a crash may leave, by the corners: each change alone kept or lost, every first part of
     /// them kept, and, given a stride, every write torn at every so-manieth byte and near its ends.
     pub(crate) fn corners(&self, stride: Option<usize>) -> Vec<Image> {
-        let sizes = self.pending();
-        let len = sizes.len();
+        let all = self.pending();
+        let len = all.len();
         let pick = |keeps: &dyn Fn(usize) -> bool| {
             let mut at = 0;
             self.image(|_| {
@@ -128,12 +145,19 @@ impl SimDisk {
             })
         };
         let mut images = vec![pick(&|_| true), pick(&|_| false)];
-        for one in 0..len {
+        // What is derived piles up, because it is never synced: only the newest of it by itself.
+        let old = (0..len).filter(|at| all[*at].derived).rev().skip(4).collect::<Vec<_>>();
+        for one in (0..len).filter(|at| !old.contains(at)) {
             images.extend([pick(&|at| at == one), pick(&|at| at != one), pick(&|at| at <= one)]);
         }
         let Some(stride) = stride else { return images };
-        for (torn, size) in sizes.iter().copied().enumerate().filter(|(_, size)| *size > 0) {
-            let places = (1..size).step_by(stride).chain([4, 7, 88, size - 4, size - 1]);
+        for (torn, Pending { size, of_segment, .. }) in all.into_iter().enumerate() {
+            if old.contains(&torn) {
+                continue;
+            }
+            // What is derived has checksums alone to be found out by, so a few places tell.
+            let stride = if of_segment { stride } else { usize::MAX };
+            let places = (1..size).step_by(stride).chain([4, 7, 88, size.saturating_sub(1)]);
             for cut in places.filter(|cut| (1..size).contains(cut)) {
                 for (from, to, fill) in [(0, cut, 0), (0, cut, 0xa5), (cut, size, 0)] {
                     let mut at = 0;
@@ -150,7 +174,7 @@ impl SimDisk {
     /// One that chance chooses.
     pub(crate) fn any_image(&self, chance: &mut Chance) -> Image {
         let kept = chance.below(5);
-        self.image(|size| match chance.below(4) {
+        self.image(|Pending { size, .. }| match chance.below(4) {
             0 if size > 1 => {
                 let (one, other) = (chance.below(size + 1), chance.below(size + 1));
                 let fill = *chance.pick(&[0, 0xa5, 0xff]);
@@ -163,12 +187,24 @@ impl SimDisk {
     }
 }
 
+fn is_derived(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "map")
+        || path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("manifest"))
+}
+
+impl Naming {
+    fn is_derived(&self) -> bool {
+        let (Naming::Add(path, _) | Naming::Rename(path, ..) | Naming::Remove(path)) = self;
+        is_derived(path)
+    }
+}
+
 impl Inode {
-    fn after_crash(&self, fate: &mut impl FnMut(usize) -> Fate) -> Vec<u8> {
+    fn after_crash(&self, about: Pending, fate: &mut impl FnMut(Pending) -> Fate) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         for change in &self.pending {
             let size = if let Change::Write { bytes, .. } = change { bytes.len() } else { 0 };
-            match fate(size) {
+            match fate(Pending { size, ..about }) {
                 Fate::Lost => {}
                 Fate::Torn { from, to, fill } if size > 0 => {
                     change.tear(&mut bytes, from, to, fill);

@@ -16,7 +16,7 @@ use crate::sim::{
 };
 
 /// Every so many bytes a write is torn.
-const STRIDE: usize = 97;
+const STRIDE: usize = 131;
 
 const FAULTS: [(Fault, &str); 5] = [
     (Fault::Crash, "crash"),
@@ -83,7 +83,7 @@ fn every_fault_at_every_step_of_a_small_story() {
 /// What a crash may leave that the next start has to finish.
 fn unfinished(scratch: &Path) -> Vec<(&'static str, Image, Known)> {
     let torn = stopped_before(scratch, Act::Commit(3), Call::Sync, "N.seg");
-    let half = torn.disk.image(|size| Fate::Torn { from: 0, to: size / 2, fill: 0 });
+    let half = torn.disk.image(|change| Fate::Torn { from: 0, to: change.size / 2, fill: 0 });
     let erasure = stopped_before(scratch, Act::Redact(1), Call::Create, "N.seg.tmp");
     let mut mapless = erasure.disk.durable();
     mapless.0.retain(|path, _| !path.starts_with("log/map"));

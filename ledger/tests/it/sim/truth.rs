@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -60,12 +61,15 @@ pub(crate) struct Process {
     pub(crate) found: Vec<Found>,
     /// What it was in doubt about, to be sent again.
     unanswered: Vec<String>,
+    /// Torn tails that were cut off, by the files that keep them.
+    kept: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Process {
     pub(crate) fn new(disk: SimDisk, root: &Path, known: Known) -> Process {
         let (log_dir, found) = (root.join("log"), Vec::new());
-        Process { disk, log_dir, open: None, known, found, unanswered: Vec::new() }
+        let (unanswered, kept) = (Vec::new(), Vec::new());
+        Process { disk, log_dir, open: None, known, found, unanswered, kept }
     }
 
     /// Does it, and takes note of what was answered. An `Err` is for people.
@@ -185,7 +189,7 @@ impl Process {
 
     /// What an opening must have found.
     fn survey(&mut self) {
-        let torn = self.log().torn_tail().is_some();
+        let torn = self.log().torn_tail().cloned();
         let entries = self.log().read(Seq(0), 9_999).unwrap();
         let extra = entries.len().checked_sub(self.known.hashes.len());
         let extra = extra.unwrap_or_else(|| panic!("acknowledged entries are lost: {entries:?}"));
@@ -194,7 +198,12 @@ impl Process {
             assert_eq!(entry.hash(), *hash, "entry {} is another one", entry.seq());
         }
         let mut found = BTreeSet::from([if extra == 0 { "=" } else { "+" }]);
-        found.extend(torn.then_some("t"));
+        if let Some(torn) = torn {
+            found.insert("t");
+            let path = torn.kept_at.unwrap();
+            let below = path.strip_prefix(self.log_dir.parent().unwrap()).unwrap();
+            self.kept.push((below.to_path_buf(), fs::read(&path).unwrap()));
+        }
         self.found.push(Found(found));
         self.known.hashes = entries.iter().map(Entry::hash).collect();
         self.assert_redacted(&entries);
@@ -247,7 +256,7 @@ impl Process {
     pub(crate) fn assert_durable(&self, scratch: &Path) {
         let image = self.disk.durable();
         if scratch.exists() {
-            std::fs::remove_dir_all(scratch).unwrap();
+            fs::remove_dir_all(scratch).unwrap();
         }
         image.write(scratch);
         let log = SegmentLog::open_read_only(scratch.join("log"));
@@ -259,6 +268,9 @@ impl Process {
         }
         let report = verify_dir(&scratch.join("log"), &strict()).unwrap();
         assert!(report.is_good(), "{report:?}");
+        for (path, bytes) in &self.kept {
+            assert_eq!(image.0.get(path), Some(&Some(bytes.clone())), "a torn tail is lost");
+        }
     }
 }
 
