@@ -4,11 +4,12 @@
 //! threads read them, changes nothing in them.
 
 mod part;
+mod tally;
 mod touch;
 mod unmade;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     panic::resume_unwind,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -20,7 +21,8 @@ use schemas::RolloutId;
 use crate::{
     index::{Gathered, Writer},
     projection::{
-        part::Part,
+        part::{Keep, Part},
+        tally::Tally,
         touch::{Touch, Touched},
         unmade::Unmade,
     },
@@ -39,7 +41,7 @@ use crate::{
 pub(crate) const LIVE_BATCH_LEN_MAX: usize = if cfg!(test) { 200 } else { 1_000 };
 
 /// Most entries in a batch of a rebuild. Few in tests, so that they need several.
-const REBUILD_BATCH_LEN_MAX: usize = if cfg!(test) { 250 } else { 10_000 };
+const REBUILD_BATCH_LEN_MAX: usize = if cfg!(test) { 250 } else { 50_000 };
 
 /// Writes the rows of one store.
 #[derive(Debug)]
@@ -92,12 +94,14 @@ impl Projection {
         thread::scope(|scope| {
             let read = |from: u64| {
                 let len = to.len_from(ledger::Seq(from)).min(REBUILD_BATCH_LEN_MAX);
-                (len > 0).then(|| scope.spawn(move || part::read(log, from, len, threads)))
+                (len > 0).then(|| {
+                    scope.spawn(move || part::read(log, from, len, threads, Keep::Telling))
+                })
             };
             let mut ahead = read(making.position.next);
             while let Some(reader) = ahead {
                 let parts = reader.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-                let len = parts.iter().map(|part| part.events.len() as u64).sum::<u64>();
+                let len = parts.iter().map(|part| part.len).sum::<u64>();
                 ahead = read(making.position.next + len);
                 let batch = making.take(log, parts, threads, &folds)?;
                 making.store(batch, &folds)?;
@@ -119,7 +123,7 @@ impl Projection {
         threads: usize,
         folds: &Mutex<Folds>,
     ) -> Result<Batch, ViewsError> {
-        let parts = part::read(log, self.position.next, len, threads)?;
+        let parts = part::read(log, self.position.next, len, threads, Keep::All)?;
         self.take(log, parts, threads, folds)
     }
 
@@ -131,43 +135,35 @@ impl Projection {
         threads: usize,
         folds: &Mutex<Folds>,
     ) -> Result<Batch, ViewsError> {
-        let batch = self.join(log, parts)?;
-        let (events, mut gathered, position) = (batch.events, batch.gathered, batch.position);
+        let Run { events, tallies, mut gathered, position, counts } = self.join(log, parts)?;
         let mut touched = Touched::new(&self.store);
+        touched.count(tallies);
         touched.note(log, &events, &mut gathered)?;
-        let source = Source { gathered: Some(&gathered), ..Source::new(&self.store, log) };
         let mut rows = Rows::default();
-        let (folded, made) = if let Some(unmade) = &mut self.unmade {
-            (vec![], unmade.collect(&events, touched.rollouts, threads)?)
+        let folded = if let Some(unmade) = &mut self.unmade {
+            unmade.collect(&events, touched.rollouts);
+            vec![]
         } else {
-            let folded = fold(&source, &events, touched.rollouts, folds, threads)?;
-            let made = folded.iter().map(|(id, folded)| folded.row(id)).collect();
-            (folded, made)
+            let source = Source { gathered: Some(&gathered), ..Source::new(&self.store, log) };
+            fold(&source, &events, touched.rollouts, folds, threads)?
         };
+        let made: Vec<RolloutRow> = folded.iter().map(|(id, folded)| folded.row(id)).collect();
         put_rollouts(&self.store, &mut rows, &made)?;
         for (key, row) in &touched.flags {
             rows.put(flag_key(key), row)?;
         }
-        let (writer, counts) = (&mut self.writer, batch.counts);
-        writer.append(&self.store, gathered, &mut rows)?;
+        self.writer.append(&self.store, gathered, &mut rows)?;
         rows.put(COUNTS.to_vec(), &counts)?;
-        Ok(Batch { rows, position, counts, folded, events })
+        Ok(Batch { rows, position, counts, folded })
     }
 
     /// Stores a batch. Readers must not look while this runs.
     pub(crate) fn store(&mut self, batch: Batch, folds: &Mutex<Folds>) -> Result<(), ViewsError> {
-        let (store, events, rows) = (&self.store, batch.events, batch.rows);
-        thread::scope(|scope| {
-            // Freeing many events takes as long as the disk does.
-            if events.len() > LIVE_BATCH_LEN_MAX {
-                scope.spawn(move || drop(events));
-            }
-            if self.unmade.is_some() {
-                store.apply_unsynced(rows, &batch.position)
-            } else {
-                store.apply(rows, &batch.position)
-            }
-        })?;
+        if self.unmade.is_some() {
+            self.store.apply_unsynced(batch.rows, &batch.position)?;
+        } else {
+            self.store.apply(batch.rows, &batch.position)?;
+        }
         (self.position, self.counts) = (batch.position, batch.counts);
         let mut folds = lock(folds);
         batch.folded.into_iter().for_each(|(id, folded)| folds.put(id, folded));
@@ -186,23 +182,25 @@ impl Projection {
 
     /// These entries, checked to follow the rows' position.
     fn join(&self, log: &dyn Log, parts: Vec<Part>) -> Result<Run, ViewsError> {
-        let mut position = self.position;
-        let len = parts.iter().map(|part| part.events.len()).sum();
-        let (mut events, mut gathered) = (Vec::with_capacity(len), Gathered::default());
-        let mut counts = self.counts;
+        let (mut position, mut counts) = (self.position, self.counts);
+        let (mut events, mut gathered) = (Vec::new(), Gathered::default());
+        let mut tallies: HashMap<RolloutId, Tally> = HashMap::new();
         for part in parts {
-            if part.events.is_empty() || part.parent != position.hash {
+            if part.len == 0 || part.parent != position.hash {
                 return Err(ViewsError::lost(&self.position, log));
             }
-            position.next += part.events.len() as u64;
+            position.next += part.len;
             position.hash = part.hash;
-            counts.events += part.events.len() as u64;
+            counts.events += part.len;
             counts.unread_events += part.unread;
             counts.erased_events += part.erased;
             events.extend(part.events);
             gathered.extend(part.gathered);
+            for (rollout, tally) in part.tallies {
+                tallies.entry(rollout).or_default().add(tally);
+            }
         }
-        Ok(Run { events, gathered, position, counts })
+        Ok(Run { events, tallies, gathered, position, counts })
     }
 }
 
@@ -229,6 +227,7 @@ pub(crate) const START: Position = Position { next: 0, hash: [0; 32], version: V
 /// Entries, read.
 struct Run {
     events: Vec<Arc<Recorded>>,
+    tallies: HashMap<RolloutId, Tally>,
     gathered: Gathered,
     position: Position,
     counts: Counts,
@@ -240,8 +239,6 @@ pub(crate) struct Batch {
     position: Position,
     counts: Counts,
     folded: Vec<(RolloutId, Arc<Folded>)>,
-    /// Only still to be freed.
-    events: Vec<Arc<Recorded>>,
 }
 
 /// Folds each touched rollout once, on from where it was if nothing forbids.
@@ -261,13 +258,13 @@ fn fold(
             None if known()?.is_none() => Some(Arc::new(Folded::empty(&id))),
             None => None,
         };
-        let folded = match before.filter(|folded| !touch.gains && folded.goes_on_with(&later)) {
+        let folded = match before.filter(|folded| !touch.again && folded.goes_on_with(&later)) {
             Some(folded) => {
                 let mut folded = Arc::unwrap_or_clone(folded);
                 folded.extend(&later);
                 folded
             }
-            None => Folded::fresh(&id, &source.of_rollout(&id)?),
+            None => Folded::fresh(&id, source.of_rollout(&id)?.iter()),
         };
         Ok((id, Arc::new(folded)))
     })

@@ -5,8 +5,11 @@
 //! included, and what had *happened* by a moment, by the corrected time. What a plan declares is
 //! no happening: only when it was known selects it.
 
+mod seen;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use seen::Seen;
 
 use std::{
     borrow::Cow,
@@ -15,7 +18,7 @@ use std::{
 };
 
 use schemas::{
-    Envelope, Event, RolloutId,
+    Event, RolloutId,
     id::Instant,
     values::{AnyObject, Basis, Target},
 };
@@ -124,37 +127,7 @@ impl Recorded {
     /// Reads an entry's payload; `None` is an erased one. Never fails: what cannot be read is
     /// [`Read::Unknown`], because a view must not stop at an event that it is too old for.
     pub fn read(seq: u64, hash: &str, recorded_at_us: i64, payload: Option<&[u8]>) -> Recorded {
-        let mut recorded = Recorded {
-            seq,
-            hash: hash.to_owned(),
-            recorded_at_us,
-            id: String::new(),
-            source: String::new(),
-            subject: None,
-            time: None,
-            authtype: None,
-            authid: None,
-            recordedvia: None,
-            event: Read::Redacted,
-            amended: Amendments::default(),
-        };
-        let Some(payload) = payload else { return recorded };
-        let Ok(envelope) = Envelope::read(payload) else {
-            recorded.event = Read::Unknown { type_name: String::new() };
-            return recorded;
-        };
-        recorded.event = match envelope.event() {
-            Ok(event) => Read::Known(event),
-            Err(_) => Read::Unknown { type_name: envelope.type_name.to_string() },
-        };
-        recorded.id = envelope.id.into_owned();
-        recorded.source = envelope.source.into_owned();
-        recorded.subject = envelope.subject;
-        recorded.time = envelope.time.as_ref().map(Instant::micros);
-        recorded.authtype = envelope.authtype;
-        recorded.authid = envelope.authid;
-        recorded.recordedvia = envelope.recordedvia;
-        recorded
+        Seen::of(payload).keep(seq, hash.to_owned(), recorded_at_us)
     }
 
     /// The event, if this binary knows its type and its payload is there.

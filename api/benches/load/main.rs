@@ -15,6 +15,8 @@
 
 mod constant;
 mod data;
+#[path = "../../../projector/benches/data/mixed.rs"]
+mod mixed;
 mod open_loop;
 mod process;
 mod reads;

@@ -7,13 +7,22 @@ use super::{
 };
 use crate::store::{Rows, Store, StoreError};
 
+/// How many numbers of indexes there are, the unused 0 included. One that is greater is looked up
+/// each time.
+const INDEXES_LEN: usize = 17;
+
 /// How many last blocks are remembered between batches. Beyond that all are read again.
 const TAILS_LEN_MAX: usize = 1 << 16;
 
 /// The seqs of one batch, by list. Threads gather parts of a batch on their own.
 #[derive(Debug, Default)]
 pub struct Gathered {
-    lists: HashMap<Vec<u8>, Vec<u64>>,
+    lists: Vec<(List, Vec<u64>)>,
+    /// Where each list is.
+    places: HashMap<Vec<u8>, usize>,
+    /// Where the list is that was added to last, for each index: the next entry often is of the
+    /// same type, day or rollout, and comparing a key is cheaper than looking it up.
+    newest: [usize; INDEXES_LEN],
     /// The key being looked up; kept, so that looking up makes no new one.
     key: Vec<u8>,
     /// The same for a value that is put together.
@@ -25,7 +34,7 @@ impl Gathered {
     pub fn post(&mut self, index: Index, value: &[u8], seq: u64) {
         self.key.clear();
         write_key(index, value, &mut self.key);
-        self.push(seq);
+        self.push(index, seq);
     }
 
     /// Adds an entry to the lists of the day and the hour that it falls on, in UTC.
@@ -41,20 +50,46 @@ impl Gathered {
         write_stage(rollout, stage, &mut self.value);
         self.key.clear();
         write_key(Index::Stage, &self.value, &mut self.key);
-        self.push(seq);
+        self.push(Index::Stage, seq);
     }
 
-    fn push(&mut self, seq: u64) {
-        match self.lists.get_mut(&self.key) {
-            Some(seqs) if seqs.last() == Some(&seq) => {}
-            Some(seqs) => seqs.push(seq),
-            None => drop(self.lists.insert(self.key.clone(), vec![seq])),
+    /// Adds an entry to the list of the key at hand.
+    fn push(&mut self, index: Index, seq: u64) {
+        let newest = self.newest.get(index as usize).copied().unwrap_or(0);
+        let same = self.lists.get(newest).is_some_and(|(list, _)| *list.key() == *self.key);
+        let place = if same {
+            newest
+        } else if let Some(place) = self.places.get(&self.key) {
+            *place
+        } else {
+            self.begin(self.key.clone())
+        };
+        if let Some(newest) = self.newest.get_mut(index as usize) {
+            *newest = place;
         }
+        if let Some((_, seqs)) = self.lists.get_mut(place)
+            && seqs.last() != Some(&seq)
+        {
+            seqs.push(seq);
+        }
+    }
+
+    fn begin(&mut self, key: Vec<u8>) -> usize {
+        let place = self.lists.len();
+        self.lists.push((List(key.clone()), Vec::new()));
+        self.places.insert(key, place);
+        place
+    }
+
+    fn list(&mut self, key: &[u8]) -> &mut Vec<u64> {
+        let place = self.places.get(key).copied();
+        let place = place.unwrap_or_else(|| self.begin(key.to_owned()));
+        self.lists.get_mut(place).map(|(_, seqs)| seqs).expect("every place is one of a list")
     }
 
     /// Adds an entry to a list of which later entries may have been added already.
     pub fn insert(&mut self, list: &List, seq: u64) {
-        let seqs = self.lists.entry(list.key().to_owned()).or_default();
+        let seqs = self.list(list.key());
         if let Err(free) = seqs.binary_search(&seq) {
             seqs.insert(free, seq);
         }
@@ -63,17 +98,18 @@ impl Gathered {
     /// Adds what was gathered from the entries behind these.
     pub fn extend(&mut self, later: Gathered) {
         if self.lists.is_empty() {
-            self.lists = later.lists;
+            *self = later;
             return;
         }
-        for (key, seqs) in later.lists {
-            self.lists.entry(key).or_default().extend(seqs);
+        for (list, seqs) in later.lists {
+            self.list(list.key()).extend(seqs);
         }
     }
 
     /// The seqs gathered for a list so far.
     pub fn seqs(&self, list: &List) -> &[u64] {
-        self.lists.get(list.key()).map_or(&[], Vec::as_slice)
+        let found = self.places.get(list.key()).and_then(|place| self.lists.get(*place));
+        found.map_or(&[], |(_, seqs)| seqs)
     }
 }
 
@@ -101,8 +137,7 @@ impl Writer {
         if self.tails.len() > TAILS_LEN_MAX {
             self.tails.clear();
         }
-        for (key, seqs) in gathered.lists {
-            let list = List(key);
+        for (list, seqs) in gathered.lists {
             let known = match self.tails.remove(list.key()) {
                 Some(tail) => Some(tail),
                 None => stored_tail(store, &list)?,

@@ -1,19 +1,23 @@
 //! Which rollouts and flags a batch of events is about.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use ledger::Log;
+use ledger::{Log, LogError};
 use schemas::{Event, RolloutId};
 
 use crate::{
     index::{Gathered, Index, List},
+    projection::tally::Tally,
     recorded::Recorded,
     store::{Store, StoreError},
     views::{
         ViewsError,
         about::{About, Events},
         facets,
-        rows::{FlagHome, FlagRow, flag_key},
+        rows::{self, FlagHome, FlagRow, flag_key},
     },
 };
 
@@ -22,8 +26,11 @@ use crate::{
 pub(super) struct Touch {
     /// Places in the batch, ascending.
     places: Vec<usize>,
-    /// Whether it also gains events from before the batch.
-    pub gains: bool,
+    /// Its events that are counted only.
+    pub tally: Tally,
+    /// Whether it also gains events from before the batch, or something is said of one that was
+    /// counted only: then only all of its events tell what it is.
+    pub again: bool,
 }
 
 impl Touch {
@@ -49,6 +56,13 @@ impl<'a> Touched<'a> {
         Touched { store, rollouts: BTreeMap::new(), flags: BTreeMap::new() }
     }
 
+    /// Notes the events that are counted only.
+    pub(super) fn count(&mut self, tallies: HashMap<RolloutId, Tally>) {
+        for (rollout, tally) in tallies {
+            self.rollouts.entry(rollout).or_default().tally.add(tally);
+        }
+    }
+
     /// Notes what the events of a batch are about, and adds to the indexes what they are about
     /// only through their targets.
     pub(super) fn note(
@@ -62,10 +76,13 @@ impl<'a> Touched<'a> {
             let event = recorded.known();
             let through_target = event.is_some_and(|event| facets::target(event).is_some());
             match event {
-                Some(_) if through_target => {
+                Some(event) if through_target => {
                     let about = events.about(recorded)?;
                     inherit(&about, recorded.seq, gathered);
                     self.note_about(place, recorded, &about)?;
+                    if corrects_silent(&events, event)? {
+                        self.again(&about);
+                    }
                 }
                 Some(event) if facets::flag(event).is_some() => {
                     self.note_about(place, recorded, &events.about(recorded)?)?;
@@ -118,12 +135,20 @@ impl<'a> Touched<'a> {
         Ok(())
     }
 
-    fn touch(&mut self, rollout: &RolloutId, place: usize, gains: bool) {
+    fn again(&mut self, about: &About) {
+        for rollout in &about.rollouts {
+            if let Some(touch) = self.rollouts.get_mut(rollout) {
+                touch.again = true;
+            }
+        }
+    }
+
+    fn touch(&mut self, rollout: &RolloutId, place: usize, again: bool) {
         if !self.rollouts.contains_key(rollout) {
             self.rollouts.insert(rollout.clone(), Touch::default());
         }
         let Some(touch) = self.rollouts.get_mut(rollout) else { return };
-        touch.gains |= gains;
+        touch.again |= again;
         if touch.places.last() != Some(&place) {
             touch.places.push(place);
         }
@@ -158,6 +183,14 @@ impl FlagRow {
             home.last_change_seq = seq;
         }
     }
+}
+
+/// Whether the event puts other words in the place of those of an event that is counted only: then
+/// it counts at another moment, or is none of those any more.
+fn corrects_silent(events: &Events, event: &Event) -> Result<bool, LogError> {
+    let Event::EventCorrected(correction) = event else { return Ok(false) };
+    let found = events.find(correction.target.seq)?;
+    Ok(found.is_some_and(|found| found.known().is_some_and(rows::is_silent)))
 }
 
 /// Adds an entry to the lists of what it is about.

@@ -75,6 +75,15 @@ pub struct Current {
     pub rests_on: Vec<u64>,
 }
 
+/// Who sees the feature by the rollout's moves.
+pub(crate) struct Exposing {
+    pub exposures: Vec<Exposure>,
+    /// Whether that is only what the plan says of the running stage.
+    pub planned: bool,
+    /// The event that it rests on.
+    pub seq: Option<u64>,
+}
+
 /// A flag's newest state in one service and environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FlagNow {
@@ -140,15 +149,7 @@ impl Rollout {
     /// Where it is now, by everything that was applied.
     pub fn current(&self) -> Current {
         let last = self.moves.last();
-        let exposing = self.moves.iter().rev().find(|m| {
-            let begins = matches!(m.kind, MoveKind::Started | MoveKind::WentOn);
-            !m.exposures.is_empty() || (begins && self.planned(m).is_some())
-        });
-        let (exposures, exposure_is_planned) = match exposing {
-            Some(m) if m.exposures.is_empty() => (self.planned(m).unwrap_or_default(), true),
-            Some(m) => (m.exposures.clone(), false),
-            None => (vec![], false),
-        };
+        let Exposing { exposures, planned, seq } = self.exposing();
         let flags: Vec<FlagNow> = self
             .flags
             .registered()
@@ -159,7 +160,7 @@ impl Rollout {
             .collect();
         let ran = |s: &&super::Stage| !s.started() && s.attempts.iter().any(|a| a.inferred_ran);
         let mut rests_on: Vec<u64> = last.iter().map(|m| m.seq).collect();
-        rests_on.extend(exposing.map(|m| m.seq));
+        rests_on.extend(seq);
         rests_on.extend(flags.iter().map(|f| f.newest.seq));
         rests_on.sort_unstable();
         rests_on.dedup();
@@ -168,12 +169,28 @@ impl Rollout {
             stage: last.and_then(|m| m.stage.clone()),
             attempt: last.and_then(|m| m.attempt),
             exposures,
-            exposure_is_planned,
-            exposure_seq: exposing.map(|m| m.seq),
+            exposure_is_planned: planned,
+            exposure_seq: seq,
             time_unknown: last.is_some_and(|m| m.time.is_none()),
             flags,
             inferred_ran: self.stages.iter().filter(ran).map(|s| s.key.clone()).collect(),
             rests_on,
+        }
+    }
+
+    /// Who sees the feature, without asking its flags.
+    pub(crate) fn exposing(&self) -> Exposing {
+        let exposing = self.moves.iter().rev().find(|m| {
+            let begins = matches!(m.kind, MoveKind::Started | MoveKind::WentOn);
+            !m.exposures.is_empty() || (begins && self.planned(m).is_some())
+        });
+        let seq = exposing.map(|m| m.seq);
+        match exposing {
+            Some(m) if m.exposures.is_empty() => {
+                Exposing { exposures: self.planned(m).unwrap_or_default(), planned: true, seq }
+            }
+            Some(m) => Exposing { exposures: m.exposures.clone(), planned: false, seq },
+            None => Exposing { exposures: vec![], planned: false, seq },
         }
     }
 

@@ -6,7 +6,7 @@ use ledger::{Log, LogError, Seq};
 use schemas::{Event, FlagKey, RolloutId, StageKey};
 
 use super::facets;
-use crate::recorded::Recorded;
+use crate::recorded::{Recorded, Seen};
 
 /// How many targets of targets are followed: a correction of a correction of ...
 const TARGETS_LEN_MAX: usize = 16;
@@ -27,14 +27,23 @@ pub struct About {
 
 /// The entry with the hexadecimal digits of its hash, read.
 pub fn read_entry(entry: &ledger::Entry) -> Recorded {
-    let at = i64::try_from(entry.recorded_at_us()).unwrap_or(i64::MAX);
-    Recorded::read(entry.seq().0, &hex(&entry.hash().0), at, entry.payload())
+    keep(entry, Seen::of(entry.payload()))
+}
+
+/// An entry whose payload was read, to be kept.
+pub(crate) fn keep(entry: &ledger::Entry, seen: Seen<'_>) -> Recorded {
+    seen.keep(entry.seq().0, hex(&entry.hash().0), recorded_at_us(entry))
+}
+
+/// When the writer stamped it, Unix microseconds.
+pub(crate) fn recorded_at_us(entry: &ledger::Entry) -> i64 {
+    i64::try_from(entry.recorded_at_us()).unwrap_or(i64::MAX)
 }
 
 /// Finds events by seq: in the batch at hand, else in the log.
 pub(crate) struct Events<'a> {
     pub log: &'a dyn Log,
-    /// Without gaps.
+    /// By seq. What is not among them is in the log.
     pub batch: &'a [Arc<Recorded>],
 }
 
@@ -68,9 +77,9 @@ impl Events<'_> {
         Ok(found.filter(|found| found.hash == target.hash.as_str()))
     }
 
-    fn find(&self, seq: u64) -> Result<Option<Recorded>, LogError> {
-        let first = self.batch.first().map_or(u64::MAX, |e| e.seq);
-        if let Some(place) = seq.checked_sub(first).and_then(|n| usize::try_from(n).ok()) {
+    /// The event with this seq; `None` past the end of the log.
+    pub(crate) fn find(&self, seq: u64) -> Result<Option<Recorded>, LogError> {
+        if let Ok(place) = self.batch.binary_search_by_key(&seq, |event| event.seq) {
             return Ok(self.batch.get(place).map(|found| Recorded::clone(found)));
         }
         Ok(self.log.read(Seq(seq), 1)?.first().map(read_entry))

@@ -81,7 +81,7 @@ impl<'a> Source<'a> {
         id: &RolloutId,
         folds: &Mutex<Folds>,
     ) -> Result<Arc<Folded>, ViewsError> {
-        let folded = Arc::new(Folded::fresh(id, &self.of_rollout(id)?));
+        let folded = Arc::new(Folded::fresh(id, self.of_rollout(id)?.iter()));
         lock(folds).put(id.clone(), folded.clone());
         Ok(folded)
     }

@@ -9,7 +9,7 @@ use schemas::RolloutId;
 
 use super::rows::RolloutRow;
 use crate::{
-    recorded::{Recorded, select},
+    recorded::{Recorded, resolve},
     rollout::Rollout,
     views::facets,
 };
@@ -39,15 +39,18 @@ impl Folded {
     }
 
     /// The fold of all its events.
-    pub(crate) fn fresh(id: &RolloutId, events: &[Recorded]) -> Folded {
+    pub(crate) fn fresh<'a>(
+        id: &RolloutId,
+        events: impl Iterator<Item = &'a Recorded> + Clone,
+    ) -> Folded {
         let mut folded = Folded::empty(id);
-        if events.iter().any(amends) {
-            for event in &select(events, None, None) {
+        if events.clone().any(amends) {
+            for event in &resolve(events) {
                 folded.apply(event);
             }
         } else {
-            // Nothing to resolve, so the order is all that selecting would give.
-            let mut events: Vec<&Recorded> = events.iter().collect();
+            // Nothing to resolve, so the order is all that resolving would give.
+            let mut events: Vec<&Recorded> = events.collect();
             events.sort_by_key(|event| event.order_key());
             for event in events {
                 folded.apply(event);

@@ -8,6 +8,7 @@
 //! | `p`             | postings     | each block of each list           |
 //! | `r`             | [`RolloutRow`] | each rollout, by its id         |
 
+use schemas::Event;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -169,23 +170,23 @@ pub(crate) fn due_at(key: &[u8]) -> Option<i64> {
 impl RolloutRow {
     /// The row of a rollout; what only its events tell is filled in by whoever folded them.
     pub(crate) fn of(id: &str, rollout: &Rollout) -> RolloutRow {
-        let current = rollout.current();
-        let stage = current.stage.as_ref();
+        let (last, exposing) = (rollout.moves.last(), rollout.exposing());
+        let stage = last.and_then(|last| last.stage.as_ref());
         let open = |state| matches!(state, BugState::Open | BugState::Deferred);
         let bugs = rollout.measurements.bugs.values();
         RolloutRow {
             id: id.to_owned(),
             title: rollout.plan.title().map(|title| title.chars().take(TITLE_LEN_MAX).collect()),
             kind: rollout.plan.kind().map(|kind| kind.as_str().to_owned()),
-            status: word(current.status).to_owned(),
+            status: word(rollout.status()).to_owned(),
             stage: stage.map(|key| key.as_str().to_owned()),
             stage_label: stage
                 .and_then(|key| rollout.stages.get(key))
                 .map(|stage| stage.label().chars().take(TITLE_LEN_MAX).collect()),
-            attempt: current.attempt,
-            exposure: exposure::words(&current.exposures).chars().take(TITLE_LEN_MAX).collect(),
-            share_bp: exposure::share_bp(&current.exposures),
-            exposure_is_planned: current.exposure_is_planned,
+            attempt: last.and_then(|last| last.attempt),
+            exposure: exposure::words(&exposing.exposures).chars().take(TITLE_LEN_MAX).collect(),
+            share_bp: exposure::share_bp(&exposing.exposures),
+            exposure_is_planned: exposing.planned,
             flags: rollout.flags.registered().map(|(key, _)| key.as_str().to_owned()).collect(),
             revisions: rollout.plan.revisions.len() as u64,
             bugs: rollout.measurements.bugs.len() as u64,
@@ -196,6 +197,31 @@ impl RolloutRow {
             next_due_us: schedule::next(rollout).map(|at| at.0),
             ..RolloutRow::default()
         }
+    }
+}
+
+/// Whether no row repeats anything of what the event says: it counts there as one event more, and as
+/// the newest if it is. What [`RolloutRow::of`] reads decides.
+pub(crate) fn is_silent(event: &Event) -> bool {
+    match event {
+        // A checkpoint that somebody measured for is one of the rollout's.
+        Event::MetricObserved(e) => e.checkpoint.is_none() && e.restates.is_none(),
+        Event::CriterionEvaluated(e) => e.checkpoint.is_none(),
+        Event::AlertCleared(_)
+        | Event::AlertRaised(_)
+        | Event::ChecklistItemSet(_)
+        | Event::DownstreamAffected(_)
+        | Event::ErrorObserved(_)
+        | Event::FeedbackNoted(_)
+        | Event::GateConditionResolved(_)
+        | Event::GateDecided(_)
+        | Event::MetricDefined(_)
+        | Event::MetricRedefined(_)
+        | Event::NoteAdded(_)
+        | Event::OwnershipTransferred(_)
+        | Event::QuestionAnswered(_)
+        | Event::RollbackStepCompleted(_) => true,
+        _ => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Views of random ledgers, against plain scans of the same entries.
 
 mod given;
+mod silent;
 
 use std::{path::Path, sync::Arc};
 

@@ -47,10 +47,12 @@ const TEXT_MEMBERS: [&str; 21] = [
 pub fn words_of(text: &str, mut each: impl FnMut(&str)) {
     if text.is_ascii() {
         let mut lower = String::new();
-        for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
+        // By bytes: of a long text it takes half as long as by characters.
+        for word in text.as_bytes().split(|byte| !byte.is_ascii_alphanumeric()) {
             if word.is_empty() || word.len() > WORD_LEN_MAX {
                 continue;
             }
+            let Ok(word) = std::str::from_utf8(word) else { continue };
             if word.bytes().any(|b| b.is_ascii_uppercase()) {
                 lower.clear();
                 lower.push_str(word);

@@ -29,6 +29,8 @@ pub(super) enum Kind {
     BugFound,
     GateDecided,
     MetricObserved,
+    Evaluated,
+    AlertRaised,
     Restated,
     Note,
     RollbackStarted,
@@ -73,9 +75,9 @@ pub(super) fn sample(len: usize) -> Vec<Pick> {
 
 fn pick() -> impl Strategy<Value = Pick> {
     use Kind::{
-        BugFound, ClockStepped, Confirmed, Corrected, Defined, FlagChanged, FlagRegistered,
-        FlagRetired, FromTheFuture, GateDecided, Launched, MetricObserved, Note, Restated,
-        RollbackStarted, StageCompleted, StageStarted, Withdrawn,
+        AlertRaised, BugFound, ClockStepped, Confirmed, Corrected, Defined, Evaluated, FlagChanged,
+        FlagRegistered, FlagRetired, FromTheFuture, GateDecided, Launched, MetricObserved, Note,
+        Restated, RollbackStarted, StageCompleted, StageStarted, Withdrawn,
     };
     let kind = prop_oneof![
         6 => Just(StageStarted), 3 => Just(StageCompleted), 4 => Just(BugFound),
@@ -83,7 +85,7 @@ fn pick() -> impl Strategy<Value = Pick> {
         2 => Just(RollbackStarted), 1 => Just(Launched), 1 => Just(Defined),
         2 => Just(FlagRegistered), 8 => Just(FlagChanged), 1 => Just(FlagRetired),
         2 => Just(Corrected), 1 => Just(Withdrawn), 1 => Just(Confirmed), 1 => Just(FromTheFuture),
-        1 => Just(ClockStepped),
+        1 => Just(ClockStepped), 2 => Just(AlertRaised), 2 => Just(Evaluated),
     ];
     // Mostly in time; sometimes days late, sometimes of unknown time.
     let late = prop_oneof![12 => Just(Some(0)), 2 => (0_u8..90).prop_map(Some), 1 => Just(None)];
@@ -167,6 +169,24 @@ impl Pick {
         data
     }
 
+    fn measured(&self, stage: &str) -> (&'static str, Value) {
+        let (name, mut data) = match self.kind {
+            Kind::Evaluated => {
+                ("rollout.criterion.evaluated.v1", json!({ "criterion": "few", "verdict": "met" }))
+            }
+            Kind::AlertRaised => {
+                let data = json!({ "monitor": "errors", "stage": stage });
+                return ("rollout.alert.raised.v1", data);
+            }
+            _ => ("rollout.metric.observed.v1", json!({ "metric": "clicks", "stage": stage })),
+        };
+        // What somebody measured for is a checkpoint of the rollout.
+        if self.odd == 2 && self.back.is_multiple_of(8) {
+            data["checkpoint"] = "P12D".into();
+        }
+        (name, data)
+    }
+
     fn event(&self, target: Option<(Value, &Value)>) -> (&'static str, Value) {
         let (stage, flag) = (STAGES[self.stage], FLAGS[self.flag]);
         let text = TEXTS[self.back % TEXTS.len()];
@@ -180,9 +200,7 @@ impl Pick {
                 let data = json!({ "gate": "stage", "verdict": "go", "decided_by": party });
                 ("rollout.gate.decided.v1", data)
             }
-            (Kind::MetricObserved, _) => {
-                ("rollout.metric.observed.v1", json!({ "metric": "clicks", "stage": stage }))
-            }
+            (Kind::MetricObserved | Kind::Evaluated | Kind::AlertRaised, _) => self.measured(stage),
             (Kind::Restated, Some((target, _))) => {
                 ("rollout.metric.observed.v1", json!({ "metric": "clicks", "restates": target }))
             }
@@ -213,6 +231,7 @@ impl Pick {
                         replacement[member] = value.into();
                     }
                 }
+                self.say_more(&mut replacement);
                 let data =
                     json!({ "target": target, "reason": "wrong", "replacement": replacement });
                 ("rollout.event.corrected.v1", data)
@@ -233,6 +252,21 @@ impl Pick {
             }
             (Kind::FromTheFuture, _) => (FUTURE_TYPE, json!({ "wind": "north" })),
             _ => note,
+        }
+    }
+}
+
+impl Pick {
+    /// What makes an event count in a row, or at another moment, that did not before.
+    fn say_more(&self, replacement: &mut Value) {
+        if self.odd == 1 && replacement.get("metric").is_some() {
+            replacement["checkpoint"] = "P21D".into();
+        }
+        if self.odd == 3 {
+            let at = BEGIN_US + HOUR_US * i64::try_from(self.back * self.back).unwrap();
+            let at = format!("{:.6}", jiff::Timestamp::from_microsecond(at).unwrap());
+            replacement["occurrence"] =
+                json!({ "precision": "instant", "earliest": at, "latest": at });
         }
     }
 }

@@ -1,0 +1,69 @@
+//! What a payload says, before anything of it is kept: most events of a rebuild are looked at once.
+
+use schemas::{Envelope, Event, id::Instant};
+
+use super::{Amendments, Read, Recorded};
+
+/// A payload that was read, its envelope borrowed from it.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    /// `None` when the payload is erased or is no event.
+    pub envelope: Option<Envelope<'a>>,
+    pub event: Read,
+}
+
+impl<'a> Seen<'a> {
+    /// Reads a payload; `None` is an erased one. Never fails: what cannot be read is
+    /// [`Read::Unknown`], because a view must not stop at an event that it is too old for.
+    pub(crate) fn of(payload: Option<&'a [u8]>) -> Seen<'a> {
+        let Some(payload) = payload else { return Seen { envelope: None, event: Read::Redacted } };
+        let Ok(envelope) = Envelope::read(payload) else {
+            return Seen { envelope: None, event: Read::Unknown { type_name: String::new() } };
+        };
+        let event = match envelope.event() {
+            Ok(event) => Read::Known(event),
+            Err(_) => Read::Unknown { type_name: envelope.type_name.to_string() },
+        };
+        Seen { envelope: Some(envelope), event }
+    }
+
+    /// The event, if this binary knows its type and its payload is there.
+    pub(crate) fn known(&self) -> Option<&Event> {
+        match &self.event {
+            Read::Known(event) => Some(event),
+            Read::Unknown { .. } | Read::Redacted => None,
+        }
+    }
+
+    /// The earliest moment at which it happened, Unix microseconds, if the sender knew.
+    pub(crate) fn time(&self) -> Option<i64> {
+        self.envelope.as_ref()?.time.as_ref().map(Instant::micros)
+    }
+
+    /// All of it, to be kept. `hash` is the entry's, `recorded_at_us` the writer's stamp.
+    pub(crate) fn keep(self, seq: u64, hash: String, recorded_at_us: i64) -> Recorded {
+        let time = self.time();
+        let mut recorded = Recorded {
+            seq,
+            hash,
+            recorded_at_us,
+            id: String::new(),
+            source: String::new(),
+            subject: None,
+            time,
+            authtype: None,
+            authid: None,
+            recordedvia: None,
+            event: self.event,
+            amended: Amendments::default(),
+        };
+        let Some(envelope) = self.envelope else { return recorded };
+        recorded.id = envelope.id.into_owned();
+        recorded.source = envelope.source.into_owned();
+        recorded.subject = envelope.subject;
+        recorded.authtype = envelope.authtype;
+        recorded.authid = envelope.authid;
+        recorded.recordedvia = envelope.recordedvia;
+        recorded
+    }
+}
