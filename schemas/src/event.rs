@@ -166,6 +166,19 @@ macro_rules! catalogue {
                 }
             }
 
+            /// Reads the data of an event of the given type where it lies in other JSON.
+            pub(crate) fn deserialize_as<'de, D: serde::Deserializer<'de>>(
+                name: &str,
+                data: D,
+            ) -> Result<Event, D::Error> {
+                match name {
+                    $(<$module::$name as EventData>::TYPE => {
+                        serde::Deserialize::deserialize(data).map(Event::$name)
+                    })*
+                    _ => Err(serde::de::Error::custom(DecodeError::UnknownType)),
+                }
+            }
+
             /// The CloudEvents `type`.
             pub fn type_name(&self) -> &'static str {
                 match self { $(Event::$name(_) => <$module::$name as EventData>::TYPE),* }

@@ -240,6 +240,11 @@ impl Instant {
         instant_micros(&self.0).expect("an Instant was parsed when it was made")
     }
 
+    /// The moment that a text is, in Unix microseconds; `None` when it is none.
+    pub(crate) fn micros_of(text: &str) -> Option<i64> {
+        instant_micros(text)
+    }
+
     /// The moment itself.
     pub fn timestamp(&self) -> jiff::Timestamp {
         let at = jiff::Timestamp::from_microsecond(self.micros());

@@ -10,6 +10,7 @@
 //! - [`values`]: what events are made of: exposures, quantities, occurrences, actors.
 //! - [`event`]: the catalogue: one struct for each event, and [`Event`](event::Event) over them.
 //! - [`envelope`]: the CloudEvents 1.0 envelope that every event travels in.
+//! - [`stored`]: the same as a log holds it, read in one pass.
 //! - [`schema`]: the JSON Schema of every event.
 
 pub mod canonical;
@@ -17,8 +18,10 @@ pub mod envelope;
 pub mod event;
 pub mod id;
 pub mod schema;
+pub mod stored;
 pub mod values;
 
 pub use envelope::{CloudEvent, Envelope};
 pub use event::Event;
 pub use id::{FlagKey, RolloutId, StageKey};
+pub use stored::Attributes;

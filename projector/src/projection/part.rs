@@ -107,7 +107,9 @@ impl Part {
             return;
         }
         let at = seen.time().unwrap_or_else(|| about::recorded_at_us(entry));
-        let Some(rollout) = seen.envelope.and_then(|envelope| envelope.subject) else { return };
+        let Some(rollout) = seen.attributes.and_then(|attributes| attributes.subject) else {
+            return;
+        };
         match self.tallies.get_mut(&rollout) {
             Some(tally) => tally.count(at, entry.seq().0),
             None => self.tallies.entry(rollout).or_default().count(at, entry.seq().0),
@@ -135,9 +137,9 @@ impl Part {
                 Some(event)
             }
         };
-        let envelope = seen.envelope.as_ref();
-        let subject = envelope.and_then(|envelope| envelope.subject.as_ref());
-        let source = envelope.map_or("", |envelope| &envelope.source);
+        let attributes = seen.attributes.as_ref();
+        let subject = attributes.and_then(|attributes| attributes.subject.as_ref());
+        let source = attributes.map_or("", |attributes| &attributes.source);
         lists.post(Index::Source, source.as_bytes(), seq);
         match seen.time() {
             Some(time) => lists.post_time(time, seq),

@@ -1,14 +1,16 @@
 //! What a payload says, before anything of it is kept: most events of a rebuild are looked at once.
 
-use schemas::{Envelope, Event, id::Instant};
+use std::borrow::Cow;
+
+use schemas::{Attributes, Event};
 
 use super::{Amendments, Read, Recorded};
 
-/// A payload that was read, its envelope borrowed from it.
+/// A payload that was read, its attributes borrowed from it.
 #[derive(Debug)]
 pub(crate) struct Seen<'a> {
     /// `None` when the payload is erased or is no event.
-    pub envelope: Option<Envelope<'a>>,
+    pub attributes: Option<Attributes<'a>>,
     pub event: Read,
 }
 
@@ -16,15 +18,17 @@ impl<'a> Seen<'a> {
     /// Reads a payload; `None` is an erased one. Never fails: what cannot be read is
     /// [`Read::Unknown`], because a view must not stop at an event that it is too old for.
     pub(crate) fn of(payload: Option<&'a [u8]>) -> Seen<'a> {
-        let Some(payload) = payload else { return Seen { envelope: None, event: Read::Redacted } };
-        let Ok(envelope) = Envelope::read(payload) else {
-            return Seen { envelope: None, event: Read::Unknown { type_name: String::new() } };
+        let Some(payload) = payload else {
+            return Seen { attributes: None, event: Read::Redacted };
         };
-        let event = match envelope.event() {
+        let Ok((attributes, event)) = Attributes::read(payload) else {
+            return Seen { attributes: None, event: Read::Unknown { type_name: String::new() } };
+        };
+        let event = match event {
             Ok(event) => Read::Known(event),
-            Err(_) => Read::Unknown { type_name: envelope.type_name.to_string() },
+            Err(_) => Read::Unknown { type_name: attributes.type_name.to_string() },
         };
-        Seen { envelope: Some(envelope), event }
+        Seen { attributes: Some(attributes), event }
     }
 
     /// The event, if this binary knows its type and its payload is there.
@@ -37,7 +41,7 @@ impl<'a> Seen<'a> {
 
     /// The earliest moment at which it happened, Unix microseconds, if the sender knew.
     pub(crate) fn time(&self) -> Option<i64> {
-        self.envelope.as_ref()?.time.as_ref().map(Instant::micros)
+        self.attributes.as_ref()?.time_us
     }
 
     /// All of it, to be kept. `hash` is the entry's, `recorded_at_us` the writer's stamp.
@@ -57,13 +61,13 @@ impl<'a> Seen<'a> {
             event: self.event,
             amended: Amendments::default(),
         };
-        let Some(envelope) = self.envelope else { return recorded };
-        recorded.id = envelope.id.into_owned();
-        recorded.source = envelope.source.into_owned();
-        recorded.subject = envelope.subject;
-        recorded.authtype = envelope.authtype;
-        recorded.authid = envelope.authid;
-        recorded.recordedvia = envelope.recordedvia;
+        let Some(attributes) = self.attributes else { return recorded };
+        recorded.id = attributes.id.into_owned();
+        recorded.source = attributes.source.into_owned();
+        recorded.subject = attributes.subject;
+        recorded.authtype = attributes.authtype.map(Cow::into_owned);
+        recorded.authid = attributes.authid.map(Cow::into_owned);
+        recorded.recordedvia = attributes.recordedvia.map(Cow::into_owned);
         recorded
     }
 }
