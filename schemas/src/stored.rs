@@ -283,6 +283,8 @@ mod tests {
             r#"["a","type":"rollout.note.added.v1"}"#,
             r#","type":"rollout.note.added.v1"}"#,
         ];
-        texts.iter().for_each(|text| compare(text.as_bytes()));
+        for text in texts {
+            compare(text.as_bytes());
+        }
     }
 }

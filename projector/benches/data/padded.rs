@@ -6,11 +6,20 @@ use serde_json::json;
 /// Payloads are padded to this many bytes.
 pub(crate) const PAYLOAD_SIZE: usize = 600;
 
+/// A rollout's id.
+pub(crate) fn rollout(n: usize) -> String {
+    format!("rollout-{n:07}")
+}
+
 /// The event with the number `n`, of one of so many rollouts in turn.
 pub(crate) fn payload(n: usize, rollouts: usize, time_us: i64) -> Vec<u8> {
-    let rollout = n * 7_919 % rollouts;
-    let (turn, stage) = (n / rollouts, format!("stage-{}", ["a", "b", "c", "d"][n / 50_000 % 4]));
-    let flag = format!("feature_{rollout}_enabled");
+    payload_of(n, n * 7_919 % rollouts, n / rollouts, time_us)
+}
+
+/// The event with the number `n`, the `turn`th of its rollout.
+fn payload_of(n: usize, rollout: usize, turn: usize, time_us: i64) -> Vec<u8> {
+    let stage = format!("stage-{}", ["a", "b", "c", "d"][turn / 100 % 4]);
+    let flag = format!("feature_{rollout:07}_enabled");
     let (name, mut data) = match turn % 50 {
         0 if turn == 0 => {
             let title = format!("Feature {rollout} for everyone");
@@ -34,7 +43,7 @@ pub(crate) fn payload(n: usize, rollouts: usize, time_us: i64) -> Vec<u8> {
             let value = (turn % 100).to_string();
             let data = json!({
                 "key": flag, "operation": "enable", "gate": "percentage_of_actors",
-                "value": value, "service": "flipper", "environment": "production", "row": n,
+                "value": value, "service": "flipper", "environment": "production", "row": 1_000_000_000 + n,
             });
             ("flag.changed", data)
         }
@@ -55,11 +64,57 @@ pub(crate) fn payload(n: usize, rollouts: usize, time_us: i64) -> Vec<u8> {
         "recordedvia": "http", "salt": format!("{:022}", n * 7_919),
     });
     if name != "flag.changed" {
-        event["subject"] = format!("rollout-{rollout:03}").into();
+        event["subject"] = self::rollout(rollout).into();
     }
-    let time = jiff::Timestamp::from_microsecond(time_us).expect("a moment of this century");
-    event["time"] = format!("{time:.6}").into();
+    event["time"] = moment(time_us).into();
     let padding = PAYLOAD_SIZE.saturating_sub(canonical::to_bytes(&event).len() + 10);
     event["data"]["note"] = "x".repeat(padding).into();
     canonical::to_bytes(&event)
+}
+
+/// One event of a rollout's history, of which only the number, the rollout and the moment are to be
+/// written: for ledgers of many millions of events.
+pub(crate) struct Template {
+    bytes: Vec<u8>,
+    /// Where the number stands, and so on.
+    numbers: Vec<usize>,
+    rollouts: Vec<usize>,
+    times: Vec<usize>,
+}
+
+impl Template {
+    /// The `turn`th event of a rollout.
+    pub(crate) fn of(turn: usize) -> Template {
+        // Digits that nothing else in the payload has.
+        let (n, rollout, time_us) = (123_456_789, 7_654_321, 1_767_225_600_987_654);
+        let bytes = payload_of(n, rollout, turn, time_us);
+        let places = |text: &str| {
+            let found = bytes.windows(text.len()).enumerate();
+            found.filter(|(_, part)| *part == text.as_bytes()).map(|(place, _)| place).collect()
+        };
+        let numbers: Vec<usize> = places(&n.to_string());
+        let times = places(&moment(time_us));
+        let rollouts = places(&rollout.to_string());
+        assert!(times.len() == 1 && !rollouts.is_empty() && !numbers.is_empty());
+        Template { numbers, rollouts, times, bytes }
+    }
+
+    /// The payload of one event.
+    pub(crate) fn payload(&self, n: usize, rollout: usize, time_us: i64) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        let mut put = |places: &[usize], text: String| {
+            for place in places {
+                bytes[*place..place + text.len()].copy_from_slice(text.as_bytes());
+            }
+        };
+        put(&self.numbers, format!("{n:09}"));
+        put(&self.rollouts, format!("{rollout:07}"));
+        put(&self.times, moment(time_us));
+        bytes
+    }
+}
+
+fn moment(time_us: i64) -> String {
+    let time = jiff::Timestamp::from_microsecond(time_us).expect("a moment of this century");
+    format!("{time:.6}")
 }

@@ -13,6 +13,7 @@
 )]
 
 #[path = "../data/mod.rs"]
+#[expect(dead_code, reason = "the other benchmark uses the rest")]
 mod data;
 
 use std::{
