@@ -93,10 +93,10 @@ impl Template {
             found.filter(|(_, part)| *part == text.as_bytes()).map(|(place, _)| place).collect()
         };
         let numbers: Vec<usize> = places(&n.to_string());
+        let rollouts: Vec<usize> = places(&rollout.to_string());
         let times = places(&moment(time_us));
-        let rollouts = places(&rollout.to_string());
         assert!(times.len() == 1 && !rollouts.is_empty() && !numbers.is_empty());
-        Template { numbers, rollouts, times, bytes }
+        Template { bytes, numbers, rollouts, times }
     }
 
     /// The payload of one event.
