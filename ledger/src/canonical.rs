@@ -242,7 +242,10 @@ impl<'a> Parser<'a> {
             (a.as_bytes().get(..at), a.as_bytes().get(at), b.as_bytes().get(at));
         let is_plain =
             |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii() && *byte != b'\\');
-        if is_plain(from_a) && is_plain(from_b) && same.is_some_and(|same| !same.contains(&b'\\')) {
+        if is_plain(from_a)
+            && is_plain(from_b)
+            && same.is_some_and(|same| same.iter().all(|byte| *byte != b'\\'))
+        {
             return from_a.cmp(&from_b);
         }
         unescape(a).encode_utf16().cmp(unescape(b).encode_utf16())

@@ -1,7 +1,7 @@
 //! Reading entries that lie one after another in a segment file.
 //!
 //! One positioned read fetches a page, and the payloads of its entries are slices of it: nothing is
-//! allocated for each. A file is opened for each reading and never kept open: that costs two
+//! allocated for each. A file is opened for each reading and never kept open: that costs three
 //! microseconds, and an erased payload must not live on in a file that some reader still holds.
 
 use std::{fs::File, io, os::unix::fs::FileExt as _, path::PathBuf};
@@ -22,7 +22,7 @@ pub(crate) const PAGE_SIZE: usize = 64 * 1024;
 
 /// Bytes an entry from which on headers are read one by one: below, reading and checking the
 /// payloads too takes less time than a call of the system for each header.
-const APART_SIZE_MIN: u64 = 4 * 1024;
+const APART_SIZE_MIN: u64 = 8 * 1024;
 
 /// Entries that lie one after another in one file.
 #[derive(Debug)]
