@@ -63,7 +63,8 @@ succeeds, and what that start acknowledges is on the disk by itself.
              in doubt besides; a torn tail
 
 doing: create, append (with sealing), redact, close, open; torn: an opening that cuts off a torn
-tail; erase: one that finishes an erasure and has no maps. N is a number.
+tail; erase: one that finishes an erasure and has no maps; back: one that finds a payload back that
+was erased before a clean stop. N is a number.
 
 ";
 
@@ -82,25 +83,37 @@ fn every_fault_at_every_step_of_a_small_story() {
 
 /// What a crash may leave that the next start has to finish.
 fn unfinished(scratch: &Path) -> Vec<(&'static str, Image, Known)> {
-    let torn = stopped_before(scratch, Act::Commit(3), Call::Sync, "N.seg");
+    let closed = [Act::Create, Act::Commit(1), Act::Commit(2), Act::Commit(2), Act::Close];
+    let torn = stopped_before(scratch, &closed, Act::Commit(3), Call::Sync, "N.seg");
     let half = torn.disk.image(|change| Fate::Torn { from: 0, to: change.size / 2, fill: 0 });
-    let erasure = stopped_before(scratch, Act::Redact(1), Call::Create, "N.seg.tmp");
+    let erasure = stopped_before(scratch, &closed, Act::Redact(1), Call::Create, "N.seg.tmp");
     let mut mapless = erasure.disk.durable();
     mapless.0.retain(|path, _| !path.starts_with("log/map"));
-    vec![("torn", half, torn.known), ("erase", mapless, erasure.known)]
+    // The redaction is in the one segment there is, all was stopped cleanly, and then somebody put
+    // the payload back.
+    let young = [Act::Create, Act::Commit(2)];
+    let back = stopped_before(scratch, &young, Act::Redact(1), Call::Create, "N.seg.tmp");
+    let mut put_back = back.disk.durable();
+    let (seq, hash) = (back.known.hashes.len() - 1, back.known.hashes.last().unwrap());
+    put_back.0.insert("log/head".into(), Some(format!("{seq} {hash}\n").into_bytes()));
+    vec![
+        ("torn", half, torn.known),
+        ("erase", mapless, erasure.known),
+        ("back", put_back, back.known),
+    ]
 }
 
-/// A process that was stopped before the last step of this kind in its last act, after a clean stop.
-fn stopped_before(scratch: &Path, last: Act, call: Call, file: &str) -> Process {
+/// A process that was stopped before the last step of this kind in its last act.
+fn stopped_before(scratch: &Path, before: &[Act], last: Act, call: Call, file: &str) -> Process {
     let root = scratch.join("unfinished");
-    let acts = [Act::Create, Act::Commit(1), Act::Commit(2), Act::Commit(2), Act::Close, last];
+    let acts = [before, &[last]].concat();
     let begin = || {
         let disk = SimDisk::new(&root, &Image::empty());
         Process::new(disk, &root, Known::default())
     };
     let mut process = begin();
-    for act in acts {
-        process.act(act).unwrap();
+    for act in &acts {
+        process.act(*act).unwrap();
     }
     let steps = process.disk.steps();
     let sought = |step: &Step| step.call == call && describe(step).ends_with(&format!(" {file}"));

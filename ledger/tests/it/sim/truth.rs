@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Small, so that a few commits make several segments.
-pub(crate) const SEGMENT_SIZE: u64 = 700;
+pub(crate) const SEGMENT_SIZE: u64 = 780;
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
