@@ -1,12 +1,15 @@
 //! One function for each command: ask, print.
 
 mod audit;
+mod backup;
 mod doctor;
 mod event;
 mod export;
 mod flags;
+mod log;
 mod plan;
 mod record;
+mod restore;
 mod rollout;
 mod schedule;
 mod serve;
@@ -65,6 +68,9 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Audit(command) => audit::run(context, command),
         Command::Report { id, format, moment } => rollout::report(context, &id, format, &moment),
         Command::Verify { dir, head } => verify::run(context, dir, head.as_deref()),
+        Command::Log(command) => log::run(context, command),
+        Command::Backup(asked) => backup::run(context, &asked),
+        Command::Restore(asked) => restore::run(context, &asked),
         Command::Schedule(command) => schedule::run(context, command),
         Command::Doctor => doctor::run(context),
         Command::Views(command) => views::run(context, command),

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod door;
 mod filter;
+pub mod log;
 pub mod token;
 mod webhook;
 
@@ -101,6 +102,13 @@ pub enum Command {
     },
     /// Say what is wrong with the directory and its surroundings, and what to do; writes nothing
     Doctor,
+    /// The log itself: what it consists of, and how to take it away and bring it back
+    #[command(subcommand)]
+    Log(log::Log),
+    /// Copy the ledger, also while `serve` writes; again: only what is new
+    Backup(log::Backup),
+    /// Make a backup or copy the ledger's home, to be written to
+    Restore(log::Restore),
     /// Rebuild or check the views, which are folded from the log
     #[command(subcommand)]
     Views(Views),

@@ -2,10 +2,12 @@
 //!
 //! Opening appends nothing of its own but what must not be forgotten: that a torn tail was cut.
 
+mod lives;
+
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use ledger::{Index, Log, Outcome, Receipt, SegmentLog, Seq, Submission, Writer};
+use ledger::{Index, Log, Outcome, Receipt, SegmentLog, Seq, Submission, TornTail, Writer};
 use serde_json::{Value, json};
 
 use crate::{
@@ -99,6 +101,18 @@ impl Engine {
         home: &Home,
         clock: impl FnOnce(u64) -> Result<Clock, crate::clock::ClockError>,
     ) -> anyhow::Result<Engine> {
+        lives::check_id(home)?;
+        let (mut engine, torn) = Engine::open_log(home, clock)?;
+        engine.check_home(home)?;
+        engine.note_torn(torn)?;
+        Ok(engine)
+    }
+
+    /// Locks the log and brings the index of ids to its head.
+    fn open_log(
+        home: &Home,
+        clock: impl FnOnce(u64) -> Result<Clock, crate::clock::ClockError>,
+    ) -> anyhow::Result<(Engine, Option<TornTail>)> {
         let segments = SegmentLog::open(home.log())?;
         let (torn, ids) = (segments.torn_tail().cloned(), segments.index_dir());
         if segments.floor_missing() {
@@ -108,32 +122,34 @@ impl Engine {
             )?;
         }
         let log: Arc<dyn Log> = Arc::new(segments);
-        check_home(home, &*log)?;
         let clock = clock(log.head().recorded_at_us)?;
         let writer = Writer::open(log.clone(), Index::in_dir(ids))?;
         let torn_bytes = torn.as_ref().map_or(0, |torn| torn.bytes);
         let space = Arc::new(Space::of(&home.log(), home.min_free()));
-        let mut engine = Engine { log, writer, clock, torn_bytes, space };
-        if let Some(torn) = torn {
-            let kept = torn.kept_at.as_deref().and_then(Path::file_name).unwrap_or_default();
-            let kept = format!("log/torn/{}", kept.to_string_lossy());
-            let (seq, bytes) = (torn.seq, torn.bytes);
-            output::say(&format!(
-                "note: a crash left an unfinished commit at entry {seq}, of which nobody was told \
-                 that it is recorded; its {bytes} bytes are cut off and kept in {kept}"
-            ))?;
-            engine.append_own(
-                "rollout.ledger.tail_cut.v1",
-                &format!("tail-cut-{}-{}", torn.seq, random_hex::<8>()),
-                json!({
-                    "first_seq": torn.seq.0,
-                    "bytes": torn.bytes,
-                    "kept_as": kept,
-                    "basis": "observed",
-                }),
-            )?;
-        }
-        Ok(engine)
+        Ok((Engine { log, writer, clock, torn_bytes, space }, torn))
+    }
+
+    /// Says and records that a torn tail was cut off.
+    fn note_torn(&mut self, torn: Option<TornTail>) -> anyhow::Result<()> {
+        let Some(torn) = torn else { return Ok(()) };
+        let kept = torn.kept_at.as_deref().and_then(Path::file_name).unwrap_or_default();
+        let kept = format!("log/torn/{}", kept.to_string_lossy());
+        let (seq, bytes) = (torn.seq, torn.bytes);
+        output::say(&format!(
+            "note: a crash left an unfinished commit at entry {seq}, of which nobody was told \
+             that it is recorded; its {bytes} bytes are cut off and kept in {kept}"
+        ))?;
+        self.append_own(
+            "rollout.ledger.tail_cut.v1",
+            &format!("tail-cut-{}-{}", torn.seq, random_hex::<8>()),
+            json!({
+                "first_seq": torn.seq.0,
+                "bytes": torn.bytes,
+                "kept_as": kept,
+                "basis": "observed",
+            }),
+        )?;
+        Ok(())
     }
 
     /// Records one of the ledger's own events.
@@ -192,36 +208,4 @@ impl Submitter {
         let authid = crate::home::os_account();
         Submitter { authtype: "os_account", authid, via: own.via(), own }
     }
-}
-
-/// Two writable copies of one ledger cannot both be right.
-pub(crate) fn check_home(home: &Home, log: &dyn Log) -> anyhow::Result<()> {
-    let first = log.read(Seq(0), 1)?;
-    let payload = first.first().and_then(|entry| entry.payload());
-    let opened = payload.and_then(|p| serde_json::from_slice::<Value>(p).ok());
-    let Some(opened) = opened else {
-        let what = "entry 0 is not there, so it is not known where this ledger lives";
-        return Err(fail(Code::Tampered, format!("{what}; put the log back from a backup")));
-    };
-    let newest = log.head().next.0.checked_sub(1).map(|seq| log.read(Seq(seq), 1)).transpose()?;
-    let newest = newest.unwrap_or_default();
-    let moved = newest.first().and_then(|entry| entry.payload()).is_some_and(|payload| {
-        schemas::Envelope::read(payload).is_ok_and(|e| e.type_name == "rollout.ledger.moved.v1")
-    });
-    if moved {
-        let what = "this ledger moved to another home, which its last entry names";
-        return Err(fail(Code::Conflict, format!("{what}; write there, or read this one")));
-    }
-    let lives = opened.pointer("/data/home/id").and_then(Value::as_str).unwrap_or_default();
-    if lives == home.id()? {
-        return Ok(());
-    }
-    let dir = home.dir().display();
-    Err(fail(
-        Code::Conflict,
-        format!(
-            "this ledger's home is another directory, so {dir} is a copy and is read-only; write \
-             to the original, or read this one"
-        ),
-    ))
 }

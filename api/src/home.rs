@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `log/` | the log: the only source of truth | history is lost |
 //! | `keys/pseudonym.key` | the key of pseudonyms, 0600 | flags cannot be imported; nothing else |
-//! | `home` | this directory's random id | the ledger cannot be written here any more |
+//! | `home` | this directory's random id; a copy has none | `restore` makes another |
 //! | `views/` | answers folded from the log | rebuilt |
 //! | `state/` | access tokens (as digests) and what else is no fact, 0700 | tokens are made anew |
 //! | `serve.json` | where `serve` listens, and a local token, 0600 | commands open the log themselves |
@@ -121,12 +121,27 @@ impl Home {
         self.dir.join("keys").join("pseudonym.key")
     }
 
-    /// This directory's random id.
-    pub fn id(&self) -> anyhow::Result<String> {
+    /// This directory's random id. A copy has none.
+    pub fn id(&self) -> anyhow::Result<Option<String>> {
         let path = self.dir.join("home");
-        let id = fs::read_to_string(&path)
-            .with_context(|| format!("cannot read this directory's id, {}", path.display()))?;
-        Ok(id.trim().to_owned())
+        match fs::read_to_string(&path) {
+            Ok(id) => Ok(Some(id.trim().to_owned())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e)
+                .with_context(|| format!("cannot read this directory's id, {}", path.display())),
+        }
+    }
+
+    /// Gives this directory an id, durable once this returns.
+    pub fn claim(&self, id: &str) -> anyhow::Result<()> {
+        let path = self.dir.join("home");
+        write_private(&path, format!("{id}\n").as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Where the keys lie.
+    pub fn keys(&self) -> PathBuf {
+        self.dir.join("keys")
     }
 
     /// The key that pseudonyms are made with.
@@ -174,6 +189,29 @@ impl Home {
     /// # Errors
     /// When something is there already.
     pub fn create(dir: &Path, id: &str, key: &PseudonymKey) -> anyhow::Result<NewHome> {
+        let new = NewHome::beside(dir)?;
+        let home = &new.home;
+        fs::DirBuilder::new().mode(0o700).create(home.keys())?;
+        key.save_new(&home.key_path())?;
+        fs::write(home.dir.join("home"), format!("{id}\n"))?;
+        Ok(new)
+    }
+}
+
+/// A ledger's directory that is not in its place yet.
+#[derive(Debug)]
+pub struct NewHome {
+    pub home: Home,
+    building: tempfile::TempDir,
+    target: PathBuf,
+}
+
+impl NewHome {
+    /// An empty directory beside the place that it is to have.
+    ///
+    /// # Errors
+    /// When something is there already.
+    pub fn beside(dir: &Path) -> anyhow::Result<NewHome> {
         let empty = match fs::read_dir(dir) {
             Ok(mut entries) => entries.next().is_none(),
             Err(e) if e.kind() == io::ErrorKind::NotFound => true,
@@ -199,22 +237,9 @@ impl Home {
             .tempdir_in(parent)
             .with_context(|| format!("cannot write in {}", parent.display()))?;
         let home = Home::of(building.path().to_owned());
-        fs::DirBuilder::new().mode(0o700).create(home.dir.join("keys"))?;
-        key.save_new(&home.key_path())?;
-        fs::write(home.dir.join("home"), format!("{id}\n"))?;
         Ok(NewHome { home, building, target: dir.to_owned() })
     }
-}
 
-/// A ledger's directory that is not in its place yet.
-#[derive(Debug)]
-pub struct NewHome {
-    pub home: Home,
-    building: tempfile::TempDir,
-    target: PathBuf,
-}
-
-impl NewHome {
     /// Moves the directory to its place. A rename onto an empty directory is atomic.
     pub fn finish(self) -> anyhow::Result<Home> {
         let path = self.building.keep();

@@ -16,6 +16,7 @@
 //! - [`tokens`], [`principal`]: who may connect; [`listener`], [`rates`]: how many and how often.
 //! - [`metrics`], [`logging`]: what it says of itself; [`space`]: when its disk is nearly full.
 //! - [`doctor`]: what is wrong with a directory, and what to do.
+//! - [`backup`], [`log_lines`]: a ledger taken elsewhere; [`progress`]: how far long work is.
 //! - [`scheduler`]: announces what falls due.
 //! - [`remote`]: the server that holds a directory, asked by a command; [`elsewhere`]: one by its
 //!   address, with a token.
@@ -23,6 +24,7 @@
 
 pub mod answers;
 pub mod audit;
+pub mod backup;
 pub mod clock;
 pub mod commands;
 pub mod config;
@@ -46,6 +48,7 @@ pub mod intake;
 mod json;
 pub mod kept;
 pub mod listener;
+pub mod log_lines;
 pub mod logging;
 pub mod metrics;
 pub mod moment;
@@ -53,6 +56,7 @@ pub mod output;
 pub mod patient;
 pub mod plan;
 pub mod principal;
+pub mod progress;
 pub mod pseudonym;
 pub mod rates;
 pub mod record;

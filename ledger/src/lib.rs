@@ -66,7 +66,7 @@ pub use index::Index;
 pub use log::{
     Damage, Log, LogError,
     memory::MemoryLog,
-    segments::{SegmentLog, TornTail},
+    segments::{BackedUp, BackupError, Beside, Build, SegmentInfo, SegmentLog, Stored, TornTail},
 };
 pub use queue::{Queue, Refused, Reply};
 pub use shared::{RecordError, SharedWriter};

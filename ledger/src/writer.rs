@@ -3,6 +3,8 @@
 //! Many submissions go into one commit, so load makes commits larger and not slower. Each is
 //! recorded whole or not at all, and an event that is recorded already gets its first receipt.
 
+mod find;
+
 use std::{collections::HashMap, hash::BuildHasherDefault, sync::Arc};
 
 use crate::{

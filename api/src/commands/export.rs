@@ -31,26 +31,27 @@ pub(super) fn run(context: &Context, asked: &EventExport) -> anyhow::Result<()> 
     let (seq, hash) = history.as_of();
     let export = Export::new(asked.format, &question, AsOf { seq, hash });
     match &asked.out {
-        Some(file) => to_file(&history, &question, export, file),
+        Some(file) => {
+            whole_file(file, |out| write(&history, &question, export, &mut BufWriter::new(out)))
+        }
         None => write(&history, &question, export, &mut BufWriter::new(io::stdout().lock())),
     }
 }
 
 /// Writes beside the file and puts it in place when it is whole and on the disk.
-fn to_file(
-    history: &History,
-    question: &Question,
-    export: Export,
+pub(super) fn whole_file<T>(
     file: &Path,
-) -> anyhow::Result<()> {
+    write: impl FnOnce(&fs::File) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let writing = || format!("cannot write {}", file.display());
     let parent = file.parent().filter(|dir| !dir.as_os_str().is_empty());
     let dir = parent.unwrap_or(Path::new("."));
     let temp = tempfile::NamedTempFile::new_in(dir).with_context(writing)?;
-    write(history, question, export, &mut BufWriter::new(temp.as_file()))?;
+    let written = write(temp.as_file())?;
     temp.as_file().sync_all().with_context(writing)?;
     temp.persist(file).with_context(writing)?;
-    fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(writing)
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(writing)?;
+    Ok(written)
 }
 
 fn write(

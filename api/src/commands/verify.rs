@@ -1,8 +1,11 @@
 //! `verify`: the whole chain, without trusting anything derived from it.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
 
-use ledger::{Hash, Report, Seq, VerifyOptions, verify_dir};
+use ledger::{Hash, Report, Seq, VerifyOptions, segments_size, verify_dir_watched};
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,6 +14,7 @@ use crate::{
     home::Home,
     json::set,
     moment, output,
+    progress::{self, Unit},
 };
 
 pub(super) fn run(
@@ -23,7 +27,7 @@ pub(super) fn run(
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let expect_head = head.map(parse_head).transpose()?;
     let options = VerifyOptions { threads, payloads: true, opened_first: true, expect_head };
-    let report = verify_dir(&home.log(), &options)?;
+    let report = verified_dir(&home.log(), &options)?;
     output::object(context.format, &shown(&report), || words(&report, expect_head.is_some()))?;
     if report.is_good() {
         return Ok(());
@@ -32,8 +36,20 @@ pub(super) fn run(
     Err(fail(Code::Tampered, format!("this ledger does not verify, from entry {seq} on")))
 }
 
+/// Verifies a log's directory, and shows how far it is.
+pub(super) fn verified_dir(log: &Path, options: &VerifyOptions) -> anyhow::Result<Report> {
+    let total = segments_size(log)?;
+    let report = progress::counted("verifying", Unit::Bytes, Some(total), |done| {
+        let checked = |bytes| {
+            done.fetch_add(bytes, Ordering::Relaxed);
+        };
+        verify_dir_watched(log, options, &checked)
+    });
+    Ok(report?)
+}
+
 /// `SEQ:HASH`, as `verify` prints it.
-fn parse_head(text: &str) -> anyhow::Result<(Seq, Hash)> {
+pub(super) fn parse_head(text: &str) -> anyhow::Result<(Seq, Hash)> {
     let parsed = text.split_once(':').and_then(|(seq, hash)| {
         Some((Seq(seq.trim().parse().ok()?), hash.trim().parse::<Hash>().ok()?))
     });

@@ -7,6 +7,8 @@
 //! the directory can be deleted and is made again.
 
 mod append;
+mod backup;
+mod build;
 pub(crate) mod check;
 pub mod disk;
 mod erase;
@@ -19,12 +21,20 @@ pub(crate) mod open;
 #[cfg(feature = "testing")]
 pub mod probe;
 mod read;
+mod stat;
+mod walk;
 
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+pub use self::{
+    backup::{BackedUp, BackupError},
+    build::Build,
+    stat::{Beside, SegmentInfo},
+    walk::Stored,
+};
 use crate::{
     chain::Head,
     entry::{Entry, Header, Seq},

@@ -1,0 +1,219 @@
+//! A backup's directory: what may be one, what lies in it besides the log, and how it says whether it
+//! is finished.
+//!
+//! | path | holds |
+//! |---|---|
+//! | `backup.json` | of which ledger it is, and the head that the last finished run reached, 0600 |
+//! | `log/` | the segments and `head`, as in the ledger |
+//! | `state/` | as in the ledger, 0700 |
+//! | `keys/` | as in the ledger, 0700, only when asked for |
+//!
+//! It has no `home`, so nothing is recorded there. Each file is written beside its place, synced, and
+//! renamed; `backup.json` comes first without a head, and last with one.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use ledger::{BackupError, Head, Log as _, SegmentLog, Seq};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    exit::{Code, fail},
+    home::{Home, write_private},
+};
+
+const MARK: &str = "backup.json";
+
+/// What `backup.json` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The hash of the ledger's entry 0, which no other ledger has.
+    pub ledger: String,
+    /// The end of the last run that was finished; `None` before the first one is.
+    pub head: Option<MarkHead>,
+    /// When that was, RFC 3339 in UTC.
+    pub finished_at: Option<String>,
+}
+
+/// A head in `backup.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkHead {
+    pub seq: u64,
+    pub hash: String,
+}
+
+impl MarkHead {
+    pub fn of(head: Head) -> MarkHead {
+        MarkHead { seq: head.next.0.saturating_sub(1), hash: head.hash.to_string() }
+    }
+}
+
+impl Mark {
+    /// The mark of a backup; `None` where there is none.
+    pub fn read(dir: &Path) -> anyhow::Result<Option<Mark>> {
+        let path = dir.join(MARK);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
+        };
+        let mark = serde_json::from_slice(&bytes);
+        mark.map(Some).with_context(|| format!("{} is not as it was written", path.display()))
+    }
+
+    pub fn write(&self, dir: &Path) -> anyhow::Result<()> {
+        let path = dir.join(MARK);
+        let text = serde_json::to_vec(self).expect("plain strings are JSON");
+        write_private(&path, &text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Takes the mark away: the directory is no backup any more.
+    pub fn remove(dir: &Path) -> io::Result<()> {
+        match fs::remove_file(dir.join(MARK)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Makes sure that `to` is a backup of this ledger, or makes it an empty one.
+///
+/// # Errors
+/// Exit 5 when something else is there, or when the two lie in each other.
+pub fn prepare(source: &Home, log: &SegmentLog, to: &Path) -> anyhow::Result<Mark> {
+    let conflict = |what: &str| {
+        let shown = to.display();
+        fail(Code::Conflict, format!("{shown} {what}; nothing was changed; name another directory"))
+    };
+    let (from, place) = (fs::canonicalize(source.dir())?, absolute(to)?);
+    if place.starts_with(&from) {
+        return Err(conflict("lies in the ledger's own directory, and would be lost with it"));
+    }
+    if from.starts_with(&place) {
+        return Err(conflict("holds the ledger's own directory"));
+    }
+    let first = log.headers(Seq(0), 1)?;
+    let first = first.first().context("the ledger has no entry yet")?.hash().to_string();
+    if to.join("home").exists() {
+        return Err(conflict("is a ledger's home and no backup"));
+    }
+    if let Some(mark) = Mark::read(to)? {
+        if mark.ledger != first {
+            return Err(conflict("is the backup of another ledger"));
+        }
+        return Ok(mark);
+    }
+    if !is_empty(to)? {
+        return Err(conflict("holds files and is no backup"));
+    }
+    if let Some(parent) = place.parent() {
+        fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make the directory {}", parent.display()))?;
+    }
+    make_dir(to)?;
+    let mark = Mark { ledger: first, head: None, finished_at: None };
+    mark.write(to)?;
+    Ok(mark)
+}
+
+/// A path as the system sees it, though its end need not be there yet.
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    let mut missing = Vec::new();
+    for above in path.ancestors() {
+        if let Ok(found) = fs::canonicalize(above) {
+            return Ok(found.join(missing.iter().rev().collect::<PathBuf>()));
+        }
+        missing.extend(above.file_name().map(OsString::from));
+    }
+    Ok(path)
+}
+
+/// Whether nothing is there, or only what a crash left of a first mark.
+fn is_empty(dir: &Path) -> anyhow::Result<bool> {
+    let files = match fs::read_dir(dir) {
+        Ok(files) => files,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(e) => return Err(e).with_context(|| format!("cannot look into {}", dir.display())),
+    };
+    for file in files {
+        if file?.file_name() != Path::new(MARK).with_extension("tmp").as_os_str() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn make_dir(dir: &Path) -> anyhow::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            Err(e).with_context(|| format!("cannot make the directory {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes `to` hold the files that `from` holds, for this account alone, and nothing else.
+pub fn mirror(from: &Path, to: &Path) -> anyhow::Result<u64> {
+    if !from.is_dir() {
+        if to.is_dir() {
+            fs::remove_dir_all(to).with_context(|| format!("cannot remove {}", to.display()))?;
+        }
+        return Ok(0);
+    }
+    make_dir(to)?;
+    let (mut names, mut count) = (BTreeSet::new(), 0);
+    for file in fs::read_dir(from)? {
+        let file = file?;
+        let (path, name) = (file.path(), file.file_name());
+        if path.is_dir() {
+            count += mirror(&path, &to.join(&name))?;
+        } else if path.extension().is_some_and(|ext| ext == "tmp") {
+            continue;
+        } else {
+            // One that the server replaces is there before and after; one that it removes is not.
+            let bytes = match fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
+            };
+            let target = to.join(&name);
+            write_private(&target, &bytes)
+                .with_context(|| format!("cannot write {}", target.display()))?;
+            count += 1;
+        }
+        names.insert(name);
+    }
+    for file in fs::read_dir(to)? {
+        let file = file?;
+        if names.contains(&file.file_name()) {
+            continue;
+        }
+        let path = file.path();
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(count)
+}
+
+/// What a person is told when a log cannot be copied there.
+pub fn refused(error: BackupError, to: &Path) -> anyhow::Error {
+    let advice = match &error {
+        BackupError::Log(_) => return error.into(),
+        BackupError::OtherLedger => "name another directory",
+        BackupError::Ahead { .. } | BackupError::Forked { .. } => {
+            "keep both as they are, run `verify` on each with a head that was kept elsewhere, and \
+             find out which one is right"
+        }
+        BackupError::OtherSegments { .. } => "make a new backup in another directory",
+    };
+    let shown = to.display();
+    fail(Code::Conflict, format!("{error} ({shown}); nothing was changed; {advice}"))
+}

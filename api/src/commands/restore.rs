@@ -1,0 +1,114 @@
+//! `restore`: a copy becomes the ledger's home, to be written to.
+
+use ledger::{Hash, Log as _, SegmentLog, Seq, VerifyOptions};
+use serde_json::json;
+
+use super::{
+    backup::copied,
+    verify::{parse_head, verified_dir},
+};
+use crate::{
+    backup::{Mark, mirror},
+    config::log::Restore,
+    context::Context,
+    engine::Engine,
+    exit::{Code, fail},
+    home::{Home, NewHome},
+    intake, output,
+};
+
+pub(super) fn run(context: &Context, asked: &Restore) -> anyhow::Result<()> {
+    let head = asked.head.as_deref().map(parse_head).transpose()?;
+    if head.is_none() && !asked.accept_loss {
+        let what = "restore wants --head SEQ:HASH, a head that was kept elsewhere, to show that the \
+                    copy holds all that it must; without one, say --accept-loss, which is recorded";
+        return Err(fail(Code::Usage, what));
+    }
+    if let Some(reason) = &asked.reason {
+        intake::check_words("--reason", reason)?;
+    }
+    let copy = Home::existing(&asked.copy)?;
+    let found = judged(&copy, head, asked.accept_loss)?;
+    let reason = match &asked.reason {
+        Some(reason) => format!("{reason}; {found}"),
+        None => found,
+    };
+    let home = match &asked.to {
+        None => restored(copy, None, &reason)?,
+        Some(to) => {
+            let new = NewHome::beside(to)?;
+            let log = SegmentLog::open_read_only(copy.log())?;
+            copied(&log, new.home.dir(), true)?;
+            mirror(&copy.state(), &new.home.state())?;
+            mirror(&copy.keys(), &new.home.keys())?;
+            let from = copy.id()?;
+            restored(new.home.clone(), from.as_deref(), &reason)?;
+            new.finish()?
+        }
+    };
+    answer(context, &home, &reason)
+}
+
+/// Verifies the copy, and says in words what it was compared with.
+fn judged(copy: &Home, head: Option<(Seq, Hash)>, accept: bool) -> anyhow::Result<String> {
+    let last = SegmentLog::open_read_only(copy.log())?.head().next.0.saturating_sub(1);
+    let beyond = head.filter(|(seq, _)| seq.0 > last);
+    if let Some((seq, _)) = beyond
+        && !accept
+    {
+        let what = format!("the copy ends at entry {last}, and entry {seq} is known to have been");
+        let way = "look for a newer copy, or say --accept-loss, which is recorded";
+        return Err(fail(Code::Tampered, format!("{what}; {way}")));
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let expect_head = if beyond.is_none() { head } else { None };
+    let options = VerifyOptions { threads, expect_head, ..VerifyOptions::default() };
+    let report = verified_dir(&copy.log(), &options)?;
+    if let Some(bad) = report.first_bad {
+        let (seq, what) = (bad.seq, bad.what);
+        return Err(fail(
+            Code::Tampered,
+            format!("the copy does not verify, from entry {seq} on: {what}; take another copy"),
+        ));
+    }
+    let found = match (head, beyond) {
+        (_, Some((seq, _))) => format!("entries {} to {seq} are lost, which is accepted", last + 1),
+        (Some((seq, _)), None) => format!("it holds entry {seq} with the hash kept elsewhere"),
+        (None, None) => "no head kept elsewhere was compared with it, so later entries may be \
+                         lost, which is accepted"
+            .to_owned(),
+    };
+    Ok(format!("restored from a copy that ends at entry {last}; {found}"))
+}
+
+/// Makes a copy the ledger's home. `from` is the id of the directory that it was copied from.
+fn restored(home: Home, from: Option<&str>, reason: &str) -> anyhow::Result<Home> {
+    let engine = Engine::move_here(&home, from, reason)?;
+    engine.log.close()?;
+    Mark::remove(home.dir())?;
+    Ok(home)
+}
+
+fn answer(context: &Context, home: &Home, reason: &str) -> anyhow::Result<()> {
+    let log = SegmentLog::open_read_only(home.log())?;
+    let head = log.head();
+    let (last, hash, id) = (head.next.0.saturating_sub(1), head.hash, home.id()?);
+    let shown = json!({
+        "data_dir": home.dir(),
+        "home": id,
+        "entries": head.next.0,
+        "head": { "seq": last, "hash": hash.to_string() },
+        "reason": reason,
+    });
+    output::object(context.format, &shown, || {
+        let dir = home.dir().display();
+        format!("{dir} is the ledger's home now, recorded as entry {last}\nhead: {last}:{hash}")
+    })?;
+    if !home.keys().join("pseudonym.key").exists() {
+        output::say(
+            "note: keys/pseudonym.key is not there; put it back before the next `flags import`",
+        )?;
+    }
+    output::say("the old directory cannot know of this: never start it again")?;
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! How far long work is, for whoever waits at a terminal.
+//!
+//! Nothing is shown in the first second, and nothing ever where stderr is a pipe or a file. The work
+//! counts what it has done; a thread beside it looks at the count and draws.
+
+use std::{
+    io::{self, IsTerminal as _},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Work that ends sooner shows nothing.
+const SILENT: Duration = Duration::from_secs(1);
+/// From one look at the count to the next: a bar moves smoothly, and costs nothing.
+const LOOK_GAP: Duration = Duration::from_millis(100);
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Bytes,
+    Entries,
+}
+
+/// Does `work`, which adds what it has done to its argument, and shows it beside `total`, if that is known.
+pub fn counted<T>(
+    what: &str,
+    unit: Unit,
+    total: Option<u64>,
+    work: impl FnOnce(&AtomicU64) -> T,
+) -> T {
+    let done = AtomicU64::new(0);
+    watched(what, unit, total, &|| done.load(Ordering::Relaxed), || work(&done))
+}
+
+/// Does `work`, and shows beside `total` what `done` says meanwhile.
+pub fn watched<T>(
+    what: &str,
+    unit: Unit,
+    total: Option<u64>,
+    done: &(dyn Fn() -> u64 + Sync),
+    work: impl FnOnce() -> T,
+) -> T {
+    if !io::stderr().is_terminal() {
+        return work();
+    }
+    // Dropped when the work ends, however it ends.
+    let (working, end) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || draw(what, unit, total, done, &end));
+        let result = work();
+        drop(working);
+        result
+    })
+}
+
+fn draw(
+    what: &str,
+    unit: Unit,
+    total: Option<u64>,
+    done: &(dyn Fn() -> u64 + Sync),
+    end: &mpsc::Receiver<()>,
+) {
+    if end.recv_timeout(SILENT) != Err(RecvTimeoutError::Timeout) {
+        return;
+    }
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    bar.set_style(style(unit, total.is_some()));
+    bar.set_message(what.to_owned());
+    // The work began a second before the bar.
+    let bar = bar.with_elapsed(SILENT);
+    loop {
+        bar.set_position(done());
+        if end.recv_timeout(LOOK_GAP) != Err(RecvTimeoutError::Timeout) {
+            return bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(unit: Unit, known: bool) -> ProgressStyle {
+    let form = match (unit, known) {
+        (Unit::Bytes, true) => "{msg} [{bar:30}] {bytes} of {total_bytes}, {eta} left",
+        (Unit::Entries, true) => "{msg} [{bar:30}] {human_pos} of {human_len} entries, {eta} left",
+        (Unit::Bytes, false) => "{msg} {bytes}, {elapsed}",
+        (Unit::Entries, false) => "{msg} {human_pos} entries, {elapsed}",
+    };
+    ProgressStyle::with_template(form).expect("the form is a template").progress_chars("=> ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_forms_are_templates() {
+        for (unit, known) in [Unit::Bytes, Unit::Entries].into_iter().zip([true, false]) {
+            style(unit, known);
+            style(unit, !known);
+        }
+    }
+}
