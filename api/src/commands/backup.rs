@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::atomic::Ordering};
 
-use ledger::{BackedUp, Log as _, SegmentLog, VerifyOptions};
+use ledger::{BackedUp, SegmentLog, VerifyOptions};
 use serde_json::json;
 
 use super::verify::verified_dir;
