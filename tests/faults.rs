@@ -38,7 +38,8 @@ fn a_second_writer_is_told_to_try_again() {
 }
 
 /// Limits the size of any file to so many blocks of 512 bytes; a write beyond fails.
-const LIMITED: [&str; 3] = ["sh", "-c", "trap '' XFSZ; ulimit -f 600; exec \"$0\" \"$@\""];
+pub(crate) const LIMITED: [&str; 3] =
+    ["sh", "-c", "trap '' XFSZ; ulimit -f 600; exec \"$0\" \"$@\""];
 
 /// Asserts that a command that ran out of space kept what it acknowledged, and returns how many.
 fn check_kept(ledger: &Ledger, full: &Ran, events: &[Value]) -> usize {

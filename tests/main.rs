@@ -9,6 +9,7 @@
 
 mod alike;
 mod audit;
+mod backup;
 mod checkpoints;
 mod consumers;
 mod contract;
@@ -22,11 +23,13 @@ mod kept;
 mod limits;
 mod metrics;
 mod openapi;
+mod operate;
 mod plans;
 mod privacy;
 mod query;
 mod reading;
 mod record;
+mod restore;
 mod space;
 mod story;
 mod stream;

@@ -12,7 +12,9 @@
 use std::{
     fmt::Write as _,
     fs, io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -238,6 +240,13 @@ impl NewHome {
             .with_context(|| format!("cannot write in {}", parent.display()))?;
         let home = Home::of(building.path().to_owned());
         Ok(NewHome { home, building, target: dir.to_owned() })
+    }
+
+    /// [`beside`](NewHome::beside), for this account alone.
+    pub fn private_beside(dir: &Path) -> anyhow::Result<NewHome> {
+        let new = NewHome::beside(dir)?;
+        fs::set_permissions(new.home.dir(), fs::Permissions::from_mode(0o700))?;
+        Ok(new)
     }
 
     /// Moves the directory to its place. A rename onto an empty directory is atomic.

@@ -160,7 +160,7 @@ fn write_lines(log: &SegmentLog, from: Seq, out: &mut impl Write) -> anyhow::Res
 
 fn import(context: &Context, asked: &Import) -> anyhow::Result<()> {
     let expect = asked.head.as_deref().map(parse_head).transpose()?;
-    let building = NewHome::beside(&asked.to)?;
+    let building = NewHome::private_beside(&asked.to)?;
     let head = if asked.file == Path::new("-") {
         let input = BufReader::with_capacity(BUFFER_SIZE, io::stdin().lock());
         read_into(&building, input, None, expect)?

@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, asked: &Restore) -> anyhow::Result<()> {
     let home = match &asked.to {
         None => restored(copy, None, &reason)?,
         Some(to) => {
-            let new = NewHome::beside(to)?;
+            let new = NewHome::private_beside(to)?;
             let log = SegmentLog::open_read_only(copy.log())?;
             copied(&log, new.home.dir(), true)?;
             mirror(&copy.state(), &new.home.state())?;

@@ -70,7 +70,7 @@ pub struct Backup {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rollout-ledger restore backup --to restored --accept-loss
-  rollout-ledger restore restored-by-hand --head SEQ:HASH --reason 'The disk of the old one failed'
+  rollout-ledger restore copy --head SEQ:HASH --reason 'The disk of the old one failed'
 
 Stop the old ledger for good before: it cannot know that it is not the ledger's home any more.")]
 pub struct Restore {

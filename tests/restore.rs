@@ -1,0 +1,141 @@
+//! A copy becomes the ledger's home: with a head that was kept elsewhere, or with a loss on record.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Ledger, copy_dir, files, note, notes};
+
+/// A ledger with a backup beside it, and the backup's head.
+fn backed_up() -> (Ledger, String) {
+    let ledger = Ledger::new();
+    ledger.append(&notes("n", 10)).ok();
+    let told = ledger.run(&["backup", "backup", "--output", "json"]).ok().json();
+    let head = format!("{}:{}", told["head"]["seq"], told["head"]["hash"].as_str().unwrap());
+    (ledger, head)
+}
+
+fn at(ledger: &Ledger, name: &str) -> Ledger {
+    Ledger { temp: tempfile::tempdir().unwrap(), dir: ledger.temp.path().join(name) }
+}
+
+fn home(dir: &Path) -> String {
+    fs::read_to_string(dir.join("home")).unwrap().trim().to_owned()
+}
+
+fn last(ledger: &Ledger) -> Value {
+    ledger.entries().pop().unwrap()["event"].clone()
+}
+
+#[test]
+fn a_backup_is_restored_and_written_to() {
+    let (ledger, head) = backed_up();
+    let before = files(&ledger.temp.path().join("backup"));
+    let args = ["restore", "backup", "--to", "new", "--head", &head, "--reason", "The disk failed"];
+    let told = ledger.run(&[&args[..], &["--output", "json"]].concat()).ok();
+    let new = at(&ledger, "new");
+    assert_eq!(files(&ledger.temp.path().join("backup")), before, "the backup stays as it is");
+    let moved = last(&new);
+    assert_eq!(moved["type"], "rollout.ledger.moved.v1");
+    assert_eq!(moved["data"]["to"], json!({ "kind": "directory", "id": home(&new.dir) }));
+    let reason = "The disk failed; restored from a copy that ends at entry 10; it holds entry 10 \
+                  with the hash kept elsewhere";
+    assert_eq!(moved["data"]["reason"], reason);
+    assert_eq!(told.json()["head"]["seq"], 11);
+    told.says("pseudonym.key is not there");
+    new.append(&[note("goes-on", "x")]).ok();
+    // A retry of what was recorded in the old one is known.
+    let again = new.append(&notes("n", 10)).ok().lines();
+    assert!(again.iter().all(|receipt| receipt["duplicate"] == true));
+    let server = new.serve();
+    server.ready();
+    assert_eq!(server.post(&note("served", "x")).status, 201);
+    server.stop();
+    new.run(&["verify", "--head", &head]).ok();
+    new.run(&["views", "diff"]).ok();
+    new.run(&["restore", "backup"]).exits(4);
+    new.run(&["restore", new.dir.to_str().unwrap(), "--accept-loss"]).exits(5).says("already");
+    // The backup goes on with the new home, and so may a second move.
+    let backup = ledger.temp.path().join("backup");
+    new.run(&["backup", backup.to_str().unwrap()]).ok();
+    let args = ["restore", "backup", "--to", "third", "--accept-loss"];
+    ledger.run(&args).ok();
+    let third = at(&ledger, "third");
+    third.append(&[note("in-the-third", "x")]).ok();
+    third.verifies();
+    // Whoever brings the log of a newer home back to an older directory is told.
+    copy_dir(&third.dir.join("log"), &new.dir.join("log"));
+    new.append(&[note("in-the-second", "x")]).exits(5).says("moved to another home");
+}
+
+#[test]
+fn a_restore_wants_a_head_or_an_accepted_loss() {
+    let (ledger, head) = backed_up();
+    let backup = ledger.temp.path().join("backup");
+    let before = files(&backup);
+    ledger.run(&["restore", "backup"]).exits(2).says("--accept-loss");
+    let wrong = format!("4:{}", "0".repeat(64));
+    ledger.run(&["restore", "backup", "--head", &wrong]).exits(3);
+    ledger.run(&["restore", "backup", "--head", &wrong, "--accept-loss"]).exits(3);
+    ledger.append(&notes("later", 5)).ok();
+    let later = ledger.verifies();
+    let later = format!("15:{}", later["head"]["hash"].as_str().unwrap());
+    ledger.run(&["restore", "backup", "--head", &later]).exits(3).says("ends at entry 10");
+    let personal = ["--accept-loss", "--reason", "Ask pat@mail.example"];
+    ledger.run(&[&["restore", "backup"], &personal[..]].concat()).exits(7);
+    assert_eq!(files(&backup), before, "nothing was changed");
+    ledger.run(&["restore", "backup", "--head", &later, "--accept-loss"]).ok();
+    let restored = at(&ledger, "backup");
+    let reason = last(&restored)["data"]["reason"].clone();
+    assert_eq!(
+        reason,
+        "restored from a copy that ends at entry 10; entries 11 to 15 are lost, which is accepted"
+    );
+    restored.run(&["verify", "--head", &head]).ok();
+    // It is a ledger now, and the old one's backups do not go there any more.
+    ledger.run(&["backup", "backup"]).exits(5).says("home");
+    assert!(!backup.join("backup.json").exists());
+}
+
+#[test]
+fn a_restore_does_not_make_two_of_a_ledger_that_is_there() {
+    let (ledger, _) = backed_up();
+    let source = ledger.dir.to_str().unwrap();
+    ledger.run(&["restore", source, "--accept-loss"]).exits(5).says("home already");
+    ledger.run(&["restore", source, "--to", "two", "--accept-loss"]).exits(5).says("home already");
+    assert!(!ledger.temp.path().join("two").exists());
+    // A plain copy of everything cannot be told from its original, until it says what it is.
+    copy_dir(&ledger.dir, &ledger.temp.path().join("plain"));
+    ledger.run(&["restore", "plain", "--accept-loss"]).exits(5).says("remove the file `home`");
+    fs::remove_file(ledger.temp.path().join("plain/home")).unwrap();
+    ledger.run(&["restore", "plain", "--accept-loss"]).ok();
+    at(&ledger, "plain").append(&[note("goes-on", "x")]).ok();
+}
+
+#[test]
+fn what_was_imported_is_restored_too() {
+    let (ledger, head) = backed_up();
+    ledger.run(&["event", "redact", "3", "--reason", "asked for"]).ok();
+    ledger.run(&["log", "export", "-o", "log.jsonl"]).ok();
+    ledger.run(&["log", "import", "log.jsonl", "--to", "copy"]).ok();
+    ledger.run(&["restore", "copy", "--head", &head]).ok();
+    let copy = at(&ledger, "copy");
+    let report = copy.verifies();
+    assert_eq!(report["redactions"], json!([{ "seq": 3, "by": 11, "erased": true }]));
+    let retried = copy.append(&notes("n", 10)[2..3]).ok().lines();
+    assert_eq!((&retried[0]["seq"], &retried[0]["redacted"]), (&json!(3), &json!(true)));
+}
+
+#[test]
+fn a_damaged_copy_is_not_restored() {
+    let (ledger, head) = backed_up();
+    let backup = at(&ledger, "backup");
+    let file = backup.newest_segment();
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[1200] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    for to in [&[][..], &["--to", "new"]] {
+        ledger.run(&[&["restore", "backup", "--head", &head], to].concat()).exits(3);
+    }
+    assert!(!backup.dir.join("home").exists() && !ledger.temp.path().join("new").exists());
+}
