@@ -53,7 +53,7 @@ fn a_backup_is_restored_and_written_to() {
     server.stop();
     new.run(&["verify", "--head", &head]).ok();
     new.run(&["views", "diff"]).ok();
-    new.run(&["restore", "backup"]).exits(4);
+    new.run(&["restore", "nowhere", "--accept-loss"]).exits(4);
     new.run(&["restore", new.dir.to_str().unwrap(), "--accept-loss"]).exits(5).says("already");
     // The backup goes on with the new home, and so may a second move.
     let backup = ledger.temp.path().join("backup");

@@ -205,8 +205,9 @@ pub fn mirror(from: &Path, to: &Path) -> anyhow::Result<u64> {
 
 /// What a person is told when a log cannot be copied there.
 pub fn refused(error: BackupError, to: &Path) -> anyhow::Error {
-    let advice = match &error {
-        BackupError::Log(_) => return error.into(),
+    let advice = match error {
+        // Its exit code is its own.
+        BackupError::Log(error) => return error.into(),
         BackupError::OtherLedger => "name another directory",
         BackupError::Ahead { .. } | BackupError::Forked { .. } => {
             "keep both as they are, run `verify` on each with a head that was kept elsewhere, and \

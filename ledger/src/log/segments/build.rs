@@ -113,6 +113,11 @@ impl Build {
         if payload.is_some_and(|payload| payload.len() > PAYLOAD_SIZE_MAX) {
             return Err(damage(seq, "unknown", "its payload is too large", COMPARE).into());
         }
+        let mut rules = Rules::new(&self.checks, self.state.head);
+        rules.findings = mem::take(&mut self.state.findings);
+        let stepped = rules.step(header, hash, payload);
+        (self.state.head, self.state.findings) = (rules.head, rules.findings);
+        stepped?;
         let starts_commit = self.state.left == 0;
         let counts = if starts_commit {
             usize::from(left) < BATCH_LEN_MAX
@@ -123,11 +128,6 @@ impl Build {
             let what = "it does not count down the entries left in its commit";
             return Err(damage(seq, "commit_count", what, COMPARE).into());
         }
-        let mut rules = Rules::new(&self.checks, self.state.head);
-        rules.findings = mem::take(&mut self.state.findings);
-        let stepped = rules.step(header, hash, payload);
-        (self.state.head, self.state.findings) = (rules.head, rules.findings);
-        stepped?;
         if starts_commit && self.written + self.buffer.len() as u64 >= self.segment_size {
             self.finish_segment()?;
             self.file = new_segment(&*self.disk, &self.dir, seq)?;
