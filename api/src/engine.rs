@@ -20,6 +20,8 @@ use crate::{
     space::Space,
 };
 
+pub(crate) use self::lives::check_home;
+
 /// The `source` of what the ledger says about itself.
 pub const OWN_SOURCE: &str = "urn:rollout-ledger:self";
 
@@ -103,7 +105,7 @@ impl Engine {
     ) -> anyhow::Result<Engine> {
         lives::check_id(home)?;
         let (mut engine, torn) = Engine::open_log(home, clock)?;
-        engine.check_home(home)?;
+        engine.check_lives_at(home)?;
         engine.note_torn(torn)?;
         Ok(engine)
     }

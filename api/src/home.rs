@@ -251,9 +251,10 @@ impl NewHome {
 
     /// Moves the directory to its place. A rename onto an empty directory is atomic.
     pub fn finish(self) -> anyhow::Result<Home> {
-        let path = self.building.keep();
         let shown = self.target.display();
-        fs::rename(&path, &self.target).with_context(|| format!("cannot make {shown}"))?;
+        fs::rename(self.building.path(), &self.target)
+            .with_context(|| format!("cannot make {shown}"))?;
+        let _ = self.building.keep();
         if let Some(parent) = self.target.parent().filter(|p| !p.as_os_str().is_empty()) {
             fs::File::open(parent)?.sync_all()?;
         }

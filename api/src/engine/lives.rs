@@ -4,8 +4,9 @@
 //! made from the home that it leaves, so the newest home is found by looking up one id a move,
 //! however long the log is.
 
-use anyhow::Context as _;
-use ledger::Seq;
+use std::collections::HashMap;
+
+use ledger::{Entry, Envelope, Log, Seq};
 use serde_json::{Value, json};
 
 use super::{Engine, OWN_SOURCE};
@@ -16,6 +17,9 @@ use crate::{
 };
 
 const MOVED: &str = "rollout.ledger.moved.v1";
+
+/// Entries read at once by whoever looks for moves.
+const PAGE_LEN: usize = 500;
 
 /// The homes of a ledger, the newest last.
 struct Homes(Vec<String>);
@@ -35,18 +39,75 @@ fn read_only(home: &Home, what: &str) -> anyhow::Error {
     fail(Code::Conflict, format!("{dir} {what}; {way}"))
 }
 
+/// Whether a directory may be written, for whoever only reads it.
+///
+/// Without the index of ids the newest home has to be looked for, which is a reading of the whole
+/// log unless the directory has no id, or the first home's: then a last entry that moves is looked for.
+pub(crate) fn check_home(home: &Home, log: &dyn Log) -> anyhow::Result<()> {
+    check_id(home)?;
+    let mut moves = HashMap::new();
+    let newest = log.head().next.0.saturating_sub(1);
+    let first_home = first_home(log)?;
+    let mut next = if home.id()?.as_ref() == Some(&first_home) { newest } else { 0 };
+    loop {
+        let page = log.read(Seq(next), PAGE_LEN)?;
+        let Some(last) = page.last() else { break };
+        next = last.seq().next().0;
+        for entry in page {
+            let envelope = entry.payload().and_then(|payload| Envelope::read(payload).ok());
+            if let Some(envelope) = envelope.filter(|envelope| envelope.event_type() == MOVED) {
+                moves.insert(envelope.id().to_owned(), entry.clone());
+            }
+        }
+    }
+    judge(home, &homes(first_home, |id| Ok(moves.get(id).cloned()))?)
+}
+
+fn judge(home: &Home, Homes(homes): &Homes) -> anyhow::Result<()> {
+    let id = home.id()?.unwrap_or_default();
+    if homes.last() == Some(&id) {
+        return Ok(());
+    }
+    if homes.contains(&id) {
+        let what = "this ledger moved to another home, which its newest `ledger.moved` names";
+        return Err(fail(Code::Conflict, format!("{what}; write there, or read this one")));
+    }
+    Err(read_only(home, "is not the ledger's home, so it is a copy and is read-only"))
+}
+
+/// The home that entry 0 names.
+fn first_home(log: &dyn Log) -> anyhow::Result<String> {
+    let first = log.read(Seq(0), 1)?;
+    first.first().and_then(|entry| text(entry.payload()?, "/data/home/id")).ok_or_else(|| {
+        let what = "entry 0 is not there, so it is not known where this ledger lives";
+        fail(Code::Tampered, format!("{what}; put the log back from a backup"))
+    })
+}
+
+/// Goes from home to home; `find` finds the `ledger.moved` with an id.
+fn homes(
+    first: String,
+    mut find: impl FnMut(&str) -> anyhow::Result<Option<Entry>>,
+) -> anyhow::Result<Homes> {
+    let (mut homes, mut newest) = (vec![first.clone()], first);
+    while let Some(moved) = find(&moved_from(&newest))? {
+        let next = moved.payload().and_then(|payload| text(payload, "/data/to/id"));
+        let Some(next) = next.filter(|next| !homes.contains(next)) else {
+            let seq = moved.seq();
+            let what = format!("entry {seq} does not say where this ledger moved to");
+            return Err(fail(Code::Tampered, format!("{what}; run `verify`")));
+        };
+        homes.push(next.clone());
+        newest = next;
+    }
+    Ok(Homes(homes))
+}
+
 impl Engine {
     /// Makes sure that this directory is the ledger's newest home.
-    pub(super) fn check_home(&mut self, home: &Home) -> anyhow::Result<()> {
-        let (Homes(homes), id) = (self.homes()?, home.id()?.unwrap_or_default());
-        if homes.last() == Some(&id) {
-            return Ok(());
-        }
-        if homes.contains(&id) {
-            let what = "this ledger moved to another home, which its newest `ledger.moved` names";
-            return Err(fail(Code::Conflict, format!("{what}; write there, or read this one")));
-        }
-        Err(read_only(home, "is not the ledger's home, so it is a copy and is read-only"))
+    pub(super) fn check_lives_at(&mut self, home: &Home) -> anyhow::Result<()> {
+        let homes = self.homes()?;
+        judge(home, &homes)
     }
 
     /// Makes a copy the ledger's home, and records it. `from` is the id of the directory that it
@@ -74,26 +135,8 @@ impl Engine {
     }
 
     fn homes(&mut self) -> anyhow::Result<Homes> {
-        let first = self.log.read(Seq(0), 1)?;
-        let opened = first.first().and_then(|entry| text(entry.payload()?, "/data/home/id"));
-        let Some(opened) = opened else {
-            let what = "entry 0 is not there, so it is not known where this ledger lives";
-            return Err(fail(Code::Tampered, format!("{what}; put the log back from a backup")));
-        };
-        let mut homes = vec![opened];
-        loop {
-            let newest = homes.last().context("there is a first one")?;
-            let Some(moved) = self.writer.find(OWN_SOURCE, &moved_from(newest))? else {
-                return Ok(Homes(homes));
-            };
-            let next = moved.payload().and_then(|payload| text(payload, "/data/to/id"));
-            let Some(next) = next.filter(|next| !homes.contains(next)) else {
-                let seq = moved.seq();
-                let what = format!("entry {seq} does not say where this ledger moved to");
-                return Err(fail(Code::Tampered, format!("{what}; run `verify`")));
-            };
-            homes.push(next);
-        }
+        let first = first_home(&*self.log)?;
+        homes(first, |id| Ok(self.writer.find(OWN_SOURCE, id)?))
     }
 }
 

@@ -309,5 +309,5 @@ fn fits(file: &Path, segment: &SegmentInfo, before: Head) -> Result<(), LogError
 fn first_hash(dir: &Path) -> Option<Hash> {
     let file = File::open(files::segment(dir, Seq(0))).ok()?;
     let mut frames = FrameReader::new(file, 0);
-    frames.peek().ok()?.ok().map(|frame| frame.hash)
+    frames.peek().ok()?.ok().map(|frame| frame.hash())
 }

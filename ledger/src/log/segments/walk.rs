@@ -74,7 +74,7 @@ fn walk_segment<E: From<LogError>>(
                 rules.head.hash = frame.header.parent;
                 rules.head.recorded_at_us = frame.header.recorded_at_us;
             }
-            let (header, hash) = (frame.header, frame.hash);
+            let (header, hash) = (frame.header, frame.hash());
             rules.step(&header, hash, frame.payload).map_err(|damage| {
                 let place = Some((segment.path.clone(), at));
                 LogError::from(Damage { place, ..damage })
