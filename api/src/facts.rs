@@ -39,6 +39,7 @@ use crate::{
     history::{self, History},
     home::Home,
     kept::{Kept, Lines, Part, Text},
+    progress,
 };
 
 /// How long a question waits for the views before it is answered from where they are.
@@ -389,6 +390,12 @@ impl Keeper {
     /// Ends with the writer's thread, which owns the other end of `heads`.
     fn run(mut self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let head = *self.heads.borrow_and_update();
+        let behind = head.len_from(Seq(self.views.position().next)) as u64;
+        progress::reading("catching up", behind, &self.log, |log| {
+            self.views.catch_up(log, head, threads()).map_err(views_failed)
+        })?;
+        self.publish.send_replace(self.views.position().next);
         loop {
             let head = *self.heads.borrow_and_update();
             self.views.catch_up(&*self.log, head, threads()).map_err(views_failed)?;

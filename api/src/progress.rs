@@ -6,6 +6,7 @@
 use std::{
     io::{self, IsTerminal as _},
     sync::{
+        Arc,
         atomic::{AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -14,6 +15,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ledger::{Entry, Head, Header, Log, LogError, Seq};
 
 /// Work that ends sooner shows nothing.
 const SILENT: Duration = Duration::from_secs(1);
@@ -36,6 +38,52 @@ pub fn counted<T>(
 ) -> T {
     let done = AtomicU64::new(0);
     watched(what, unit, total, &|| done.load(Ordering::Relaxed), || work(&done))
+}
+
+/// Does `work`, which reads entries of the log that it is given, and shows beside `total` how many.
+pub fn reading<T>(
+    what: &str,
+    total: u64,
+    log: &Arc<dyn Log>,
+    work: impl FnOnce(&dyn Log) -> T,
+) -> T {
+    let counting = Counting { log: log.clone(), read: AtomicU64::new(0) };
+    let read = || counting.read.load(Ordering::Relaxed).min(total);
+    watched(what, Unit::Entries, Some(total), &read, || work(&counting))
+}
+
+/// A log that counts the entries that are read of it.
+struct Counting {
+    log: Arc<dyn Log>,
+    read: AtomicU64,
+}
+
+impl Log for Counting {
+    fn head(&self) -> Head {
+        self.log.head()
+    }
+
+    fn append(&self, entries: &[Entry]) -> Result<(), LogError> {
+        self.log.append(entries)
+    }
+
+    fn read(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, LogError> {
+        let entries = self.log.read(from, limit)?;
+        self.read.fetch_add(entries.len() as u64, Ordering::Relaxed);
+        Ok(entries)
+    }
+
+    fn headers(&self, from: Seq, limit: usize) -> Result<Vec<Header>, LogError> {
+        self.log.headers(from, limit)
+    }
+
+    fn erase(&self, target: Seq) -> Result<(), LogError> {
+        self.log.erase(target)
+    }
+
+    fn close(&self) -> Result<(), LogError> {
+        self.log.close()
+    }
 }
 
 /// Does `work`, and shows beside `total` what `done` says meanwhile.

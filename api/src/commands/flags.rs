@@ -1,6 +1,6 @@
 //! `flags import|list|show`.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::atomic::Ordering};
 
 use anyhow::Context as _;
 use projector::{
@@ -26,6 +26,7 @@ use crate::{
     json::set,
     moment,
     output::{self, Rows},
+    progress::{self, Unit},
 };
 
 pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
@@ -76,10 +77,15 @@ impl Import<'_> {
         let mut recorded = 0;
         if !plan.batches.is_empty() {
             let mut appender = context.appender()?;
-            for batch in &plan.batches {
-                let events: Vec<_> = batch.iter().map(|event| self.declared(event)).collect();
-                recorded += appender.append(&events, Own::Import)?.len();
-            }
+            let total = plan.batches.iter().map(|batch| batch.len() as u64).sum();
+            progress::counted("importing", Unit::Entries, Some(total), |done| {
+                for batch in &plan.batches {
+                    let events: Vec<_> = batch.iter().map(|event| self.declared(event)).collect();
+                    recorded += appender.append(&events, Own::Import)?.len();
+                    done.fetch_add(events.len() as u64, Ordering::Relaxed);
+                }
+                anyhow::Ok(())
+            })?;
             appender.close()?;
         }
         for refusal in &plan.refusals {

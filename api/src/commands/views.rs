@@ -11,14 +11,16 @@ use crate::{
     exit::{Code, fail},
     facts::{difference, open_views, threads, views_failed},
     home::Home,
-    output,
+    output, progress,
     remote::Remote,
 };
 
 /// Makes a directory's views again.
 pub(super) fn rebuild(home: &Home, log: &Arc<dyn Log>) -> anyhow::Result<()> {
-    let views = open_views(home, &**log)?;
-    views.rebuild(&**log, log.head(), threads()).map_err(views_failed)
+    let (views, head) = (open_views(home, &**log)?, log.head());
+    progress::reading("rebuilding the views", head.next.0, log, |log| {
+        views.rebuild(log, head, threads()).map_err(views_failed)
+    })
 }
 
 pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
@@ -39,7 +41,9 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             if views.position().next == 0 {
                 views.catch_up(&*log, head, threads()).map_err(views_failed)?;
             }
-            let differences = views.diff(&*log, threads()).map_err(views_failed)?;
+            let differences = progress::reading("comparing the views", head.next.0, &log, |log| {
+                views.diff(log, threads()).map_err(views_failed)
+            })?;
             let differences: Vec<_> = differences.iter().map(difference).collect();
             compared(&differences, views.position().next)
         }
