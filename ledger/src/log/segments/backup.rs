@@ -25,6 +25,7 @@ use crate::{
             disk::{Disk, RealDisk, write_all_at},
             files::{self, Floor},
             frame::FrameReader,
+            manifest,
             mend::remove_temporaries,
             stat::SegmentInfo,
         },
@@ -167,6 +168,9 @@ impl Copying<'_> {
         if let Some(last) = head.last_seq() {
             files::write_floor(self.disk, self.to, last, head.hash)?;
         }
+        // Derived: without it whoever opens the copy reads all of it.
+        let sealed = self.log.state().sealed.clone();
+        let _ = manifest::save(self.disk, self.to, &sealed, &[]);
         let kept = (segments.len() as u64).saturating_sub(copied.0);
         Ok((BackedUp { head, copied: *copied, kept }, looked))
     }

@@ -52,6 +52,14 @@ impl Image {
         }
     }
 
+    /// The same, with nothing else there.
+    pub(crate) fn write_anew(&self, root: &Path) {
+        if root.exists() {
+            fs::remove_dir_all(root).unwrap();
+        }
+        self.write(root);
+    }
+
     /// What is in a directory now.
     pub(crate) fn read(root: &Path) -> Image {
         let mut image = Image(BTreeMap::from([(PathBuf::new(), None)]));
