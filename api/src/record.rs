@@ -99,7 +99,7 @@ fn common_args(event: &EventType) -> Vec<Arg> {
         text(
             "happened",
             "WHEN",
-            "When it happened: '2026-01-14 10:30' in the plan's time zone, or RFC 3339",
+            "When it happened: now, '2026-01-14 10:30' in the plan's time zone, or RFC 3339; without it nobody knows when",
         ),
         text("basis", "BASIS", "How you know")
             .value_parser(Basis::ALL.iter().map(|b| b.as_str()).collect::<Vec<_>>())
@@ -246,7 +246,7 @@ impl<'a> Request<'a> {
         let text = |name: &str| self.matches.get_one::<String>(name);
         let mut time = None;
         if let Some(when) = text("happened") {
-            let occurrence = happened(when, known)?;
+            let occurrence = happened(when, known, now_us)?;
             time.clone_from(&occurrence.earliest);
             if occurrence.precision != Precision::Instant {
                 data.insert("occurrence".to_owned(), json!(occurrence));
@@ -270,13 +270,15 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Reads `--happened` in the plan's zone.
-fn happened(text: &str, known: &Known) -> anyhow::Result<Occurrence> {
+/// Reads `--happened` in the plan's zone. `now` is the moment of the command.
+fn happened(text: &str, known: &Known, now_us: i64) -> anyhow::Result<Occurrence> {
+    let now = Instant::from_micros(now_us).ok().filter(|_| text.trim().eq_ignore_ascii_case("now"));
+    let text = now.as_ref().map_or(text, Instant::as_str);
     let zone = known.zone.as_deref().unwrap_or(DEFAULT_TIME_ZONE);
     let zone = jiff::tz::TimeZone::get(zone)?;
     let occurrence = words::occurrence(text, &zone, None);
     if occurrence.earliest.is_none() {
-        let forms = "'2026-01-14 10:30', '2026-01-14' or 2026-01-14T15:30:00Z";
+        let forms = "now, '2026-01-14 10:30', '2026-01-14' or 2026-01-14T15:30:00Z";
         return Err(fail(Code::Usage, format!("--happened wants a moment such as {forms}")));
     }
     Ok(occurrence)

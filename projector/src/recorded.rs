@@ -20,7 +20,7 @@ use std::{
 use schemas::{
     Event, RolloutId,
     id::Instant,
-    values::{AnyObject, Basis, Target},
+    values::{AnyObject, Target},
 };
 use serde::{Serialize, Serializer};
 
@@ -143,16 +143,16 @@ impl Recorded {
         (self.time.unwrap_or(self.recorded_at_us), self.seq)
     }
 
-    /// When it happened; `None` when nobody knows. What was observed or reported without a time
-    /// happened when it was recorded, and so did the declaration of a plan.
+    /// When it happened; `None` when nobody knows. A sender who knows gives a time: that something
+    /// was recorded says nothing of when it happened, however it was learned. Only what
+    /// [is done by being recorded](is_done_by_recording) happened then.
     pub fn happened(&self) -> Option<Moment> {
         if let Some(time) = self.time {
             return Some(Moment(time));
         }
         let event = self.known()?;
-        let common = event.common();
-        let at_once = matches!(common.basis, Basis::Observed | Basis::Reported) || declares(event);
-        (at_once && common.occurrence.is_none()).then_some(Moment(self.recorded_at_us))
+        let at_once = is_done_by_recording(event) && event.common().occurrence.is_none();
+        at_once.then_some(Moment(self.recorded_at_us))
     }
 
     /// Whether it had happened by then. An event of unknown time had, once the latest moment at
@@ -168,6 +168,20 @@ impl Recorded {
         let latest = || occurrence?.latest.as_ref().map(Instant::micros);
         self.happened().map(|at| at.0).or_else(latest).is_some_and(|at| at <= as_of)
     }
+}
+
+/// Whether recording it is what it tells of: a plan's declaration, an import, a word about another
+/// entry. Without a time, such an event happened when it was recorded; any other one has no known time.
+pub fn is_done_by_recording(event: &Event) -> bool {
+    declares(event)
+        || matches!(
+            event,
+            Event::SourceImported(_)
+                | Event::ValueConfirmed(_)
+                | Event::EventCorrected(_)
+                | Event::EventWithdrawn(_)
+                | Event::EventRedacted(_)
+        )
 }
 
 /// Whether the event declares what a plan says. The plan's own words have no other moment than

@@ -1,7 +1,10 @@
 //! `record SUBJECT VERB` and `correct SEQ`.
 
 use clap::ArgMatches;
-use projector::rollout::{Rollout, Stage};
+use projector::{
+    recorded::is_done_by_recording,
+    rollout::{Rollout, Stage},
+};
 use schemas::{Event, RolloutId, event};
 use serde_json::Value;
 
@@ -27,6 +30,7 @@ pub(super) fn record(context: &Context, matches: &ArgMatches) -> anyhow::Result<
     let hash_of = |seq| Ok(history.hash_of(seq)?.to_string());
     let event = request.event(&known, &hash_of, clock::now().as_microsecond())?;
     unheard_of(&known, &event)?;
+    timeless(&event)?;
     send(context, event, request.dry_run())
 }
 
@@ -57,7 +61,8 @@ pub(super) fn correct(context: &Context, matches: &ArgMatches) -> anyhow::Result
     let hash_of = |seq| Ok(history.hash_of(seq)?.to_string());
     let hash = entry.hash().to_string();
     let target = correct::Original { seq, hash: &hash, event: &original };
-    let (event, dry_run) = correct::event(kind, &target, &flags, &known, &hash_of)?;
+    let (event, dry_run) =
+        correct::event(kind, &target, &flags, &known, &hash_of, clock::now().as_microsecond())?;
     send(context, event, dry_run)
 }
 
@@ -73,6 +78,25 @@ fn send(context: &Context, event: Value, dry_run: bool) -> anyhow::Result<()> {
     let receipts = appender.append(&[event], Own::Words);
     appender.close()?;
     print_receipts(context, receipts?)
+}
+
+/// Says what it means that something is recorded without a time, and how to give one.
+fn timeless(event: &Value) -> anyhow::Result<()> {
+    let told = ["observed", "reported"].contains(&text(event, "/data/basis").unwrap_or_default());
+    if !told || event.get("time").is_some() || event.pointer("/data/occurrence").is_some() {
+        return Ok(());
+    }
+    let data = event.get("data").and_then(|data| serde_json::value::to_raw_value(data).ok());
+    let kind = text(event, "/type").unwrap_or_default();
+    let decoded = data.and_then(|data| Event::decode(kind, &data).ok());
+    if decoded.is_none_or(|event| is_done_by_recording(&event)) {
+        return Ok(());
+    }
+    Ok(output::say(
+        "note: it has no time, so nobody will know when it happened: `--as-of` leaves it out, and no \
+         length and no checkpoint is counted from it; `--happened now` or `--happened \
+         '2026-01-14 10:30'` gives one",
+    )?)
 }
 
 /// Says what the ledger has not heard of, in case it is a slip.

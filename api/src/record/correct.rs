@@ -86,6 +86,7 @@ pub fn event(
     flags: &[String],
     known: &Known,
     hash_of: &HashOf,
+    now_us: i64,
 ) -> anyhow::Result<(Value, bool)> {
     let matches = command_for(kind).try_get_matches_from(flags)?;
     let request = Request { event: kind, matches: &matches };
@@ -99,7 +100,7 @@ pub fn event(
     });
     let withdraw = matches.get_flag("withdraw");
     if !withdraw {
-        set(&mut data, "replacement", replacement(&request, original, known, hash_of)?);
+        set(&mut data, "replacement", replacement(&request, original, known, hash_of, now_us)?);
     }
     if let Some(actor) = text("actor") {
         set(&mut data, "actor", json!(read::person(actor)));
@@ -125,6 +126,7 @@ fn replacement(
     original: &Original,
     known: &Known,
     hash_of: &HashOf,
+    now_us: i64,
 ) -> anyhow::Result<Value> {
     let mut corrected = original.event.clone();
     for attribute in schemas::envelope::INTAKE_ATTRIBUTES {
@@ -142,7 +144,7 @@ fn replacement(
     }
     data.into_iter().for_each(|(name, value)| set(&mut said, &name, value));
     if let Some(when) = moved {
-        let occurrence = super::happened(when, known)?;
+        let occurrence = super::happened(when, known, now_us)?;
         set(&mut corrected, "time", json!(occurrence.earliest));
         set(&mut said, "occurrence", json!(occurrence));
     }

@@ -246,7 +246,10 @@ fn what_had_happened_and_what_was_known_are_two_clocks() {
         (Some("01-24 00:00"), None, "stage-a stage-b"),
         (Some("01-25 00:00"), None, "stage-a stage-b stage-d"),
         (Some("02-03 08:59"), None, "stage-a stage-b stage-d"),
-        (Some("02-03 09:00"), None, "stage-a stage-b stage-d stage-e"),
+        // That it was reported on that day says not that it happened then.
+        (Some("02-03 09:00"), None, "stage-a stage-b stage-d"),
+        (Some("02-03 09:00"), Some("02-03 09:00"), "stage-a stage-b stage-d"),
+        (None, Some("02-03 09:00"), "stage-a stage-b stage-c stage-d stage-e"),
         (None, Some("01-31 00:00"), "stage-b"),
         (None, Some("02-01 09:00"), "stage-a stage-b stage-c"),
     ];
