@@ -50,10 +50,14 @@ use crate::{
     clock::wall_us,
     exit::{Code, fail},
     home::{Home, random_hex},
+    intake,
     json::set,
     metrics::Metrics,
     wire::{self, Body},
 };
+
+/// The names and values of a filter together, in bytes: each is looked at for every entry.
+pub const FILTER_SIZE_MAX: usize = 4_096;
 
 /// What an operator may set.
 #[derive(Clone, Debug, Default)]
@@ -118,6 +122,17 @@ impl Wish {
     /// When the URL, the filter or the place cannot be one.
     pub fn grant(self, rules: &Rules, head: u64, now_us: u64) -> anyhow::Result<Endpoint> {
         let url = rules.url(&self.url).map_err(|e| fail(Code::Policy, e.to_string()))?;
+        // Looked at before the filter is read, so that no other message can come to repeat it.
+        intake::check_words("the webhook's URL", &self.url)?;
+        for (name, value) in &self.filter {
+            intake::check_words("the webhook's filter", name)?;
+            intake::check_words("the webhook's filter", value)?;
+        }
+        let size: usize = self.filter.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if size > FILTER_SIZE_MAX {
+            let what = format!("the filter of a webhook has at most {FILTER_SIZE_MAX} bytes");
+            return Err(fail(Code::Usage, what));
+        }
         filter_of(&self.filter)?;
         if self.from.is_some_and(|from| from > head) {
             let what = format!("the log has {head} entries; --from names one of them or the next");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Extension, Json,
-    extract::{FromRequest, Request, State, rejection::JsonRejection},
+    extract::{FromRequest, Request, State},
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, Named, Problem, as_of_headers};
+use super::{App, Named, Problem, as_of_headers, body};
 use crate::{
     answers::AsOf,
     home::os_account,
@@ -263,25 +263,23 @@ pub(super) struct Given<T>(T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Given<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(given)) => Ok(Given(given)),
-            Err(JsonRejection::MissingJsonContentType(_)) => {
-                let detail = "the content type must be application/json";
-                Err(Problem::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "unsupported_media_type",
-                    detail,
-                ))
-            }
-            Err(JsonRejection::JsonSyntaxError(_)) => {
-                Err(Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is no JSON"))
-            }
-            Err(JsonRejection::JsonDataError(_)) => {
-                let detail = "a member of the body is missing, unknown or of the wrong kind";
-                Err(Problem::invalid(detail))
-            }
-            Err(_) => Err(Problem::invalid("the body cannot be read")),
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            let detail = "the content type must be application/json";
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(Problem::new(status, "unsupported_media_type", detail));
         }
+        let body = body::whole(&parts.headers, body).await?;
+        // The parser's own message could hold a piece of what was sent.
+        serde_json::from_slice(&body).map(Given).map_err(|e| {
+            if e.is_data() {
+                let detail = "a member of the body is missing, unknown or of the wrong kind";
+                return Problem::invalid(detail);
+            }
+            Problem::new(StatusCode::BAD_REQUEST, "not_json", "the body is no JSON")
+        })
     }
 }

@@ -176,7 +176,7 @@ impl Endpoint {
         let old = terms.keys.iter().filter_map(|key| key.until_us).filter(|until| now_us < *until);
         json!({
             "id": terms.id,
-            "url": terms.url,
+            "url": without_query(&terms.url),
             "filter": terms.filter,
             "thin": terms.thin,
             "created_at": moment(terms.created_us),
@@ -187,6 +187,14 @@ impl Endpoint {
             "next_attempt_at": waits.then(|| moment(progress.due_us)),
             "old_secrets_until": old.map(moment).collect::<Vec<_>>(),
         })
+    }
+}
+
+/// A URL as it is shown: what stands behind `?` is often a secret of the receiver's.
+fn without_query(url: &str) -> String {
+    match url.split_once('?') {
+        Some((place, _)) => format!("{place}?(withheld)"),
+        None => url.to_owned(),
     }
 }
 
