@@ -362,3 +362,36 @@ fn beyond_this_machine_only_with_a_token_that_works() {
     let said = ledger.serve().stop();
     assert!(said.contains("no access token works any more"), "{said}");
 }
+
+#[test]
+fn an_older_file_of_tokens_brings_no_revoked_one_back_and_a_lost_one_opens_no_door() {
+    let ledger = Ledger::new();
+    let (kept, gone) = (create(&ledger, &[]), create(&ledger, &[]));
+    let file = ledger.dir.join("state").join("tokens.json");
+    let older = fs::read(&file).unwrap();
+    let server = ledger.serve();
+    let rollouts = "/api/v1/rollouts";
+    assert_eq!(get(&server, rollouts, &gone.text).0.status, 200);
+    ledger.run(&["token", "revoke", &gone.id, "--reason", "moved"]).ok();
+    get(&server, rollouts, &gone.text).0.problem(401, "token_revoked");
+    // While it runs, and over a start.
+    fs::write(&file, &older).unwrap();
+    get(&server, rollouts, &gone.text).0.problem(401, "token_revoked");
+    assert_eq!(get(&server, rollouts, &kept.text).0.status, 200);
+    server.stop();
+    fs::write(&file, &older).unwrap();
+    let server = ledger.serve();
+    get(&server, rollouts, &gone.text).0.problem(401, "token_revoked");
+    assert_eq!(get(&server, rollouts, &kept.text).0.status, 200);
+    server.stop();
+    let listed = ledger.run(&["token", "list", "--output", "json"]).ok().json();
+    let states: Vec<_> = listed.as_array().unwrap().iter().map(|t| &t["state"]).collect();
+    assert!(states.iter().any(|state| *state == "revoked"), "{listed}");
+    fs::remove_file(&file).unwrap();
+    let server = ledger.serve();
+    get(&server, rollouts, "").0.problem(401, "token_wanted");
+    get(&server, rollouts, &kept.text).0.problem(401, "wrong_token");
+    let new = create(&ledger, &[]);
+    assert_eq!(get(&server, rollouts, &new.text).0.status, 200);
+    server.stop();
+}

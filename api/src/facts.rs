@@ -253,6 +253,13 @@ impl Facts {
         Ok((changes, as_of))
     }
 
+    /// Whether there is an event of this type.
+    pub fn holds(&self, type_name: &str) -> anyhow::Result<bool> {
+        let filter = Filter { types: vec![type_name.to_owned()], ..Filter::default() };
+        let at = self.views.entries(&*self.log, &filter, Order::Ascending, None, 1)?;
+        Ok(!at.value.entries.is_empty())
+    }
+
     /// A page of entries, and whether there are more.
     pub fn events(
         &self,

@@ -9,7 +9,7 @@ pub(crate) mod door;
 use std::{io::Write as _, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
-use ledger::{Log, LogError, Report, VerifyOptions};
+use ledger::{Head, Log, LogError, Report, VerifyOptions};
 use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -23,8 +23,8 @@ use crate::{
     clock,
     config::{Switch, door::Door},
     context::Context,
-    engine::{Engine, VERSION},
-    facts::Facts,
+    engine::{Engine, OWN_SOURCE, VERSION},
+    facts::{Facts, ViewsThread},
     home::{Home, Serving, random_hex},
     http::App,
     ingest,
@@ -34,7 +34,10 @@ use crate::{
     metrics::Metrics,
     scheduler::serving::{self, SystemWall},
     stream::Hub,
-    tokens::{file::TokenFile, record::settle},
+    tokens::{
+        file::TokenFile,
+        record::{revoke_recorded, settle},
+    },
     verified::Verified,
     webhooks::{self, Webhooks},
 };
@@ -78,8 +81,7 @@ pub async fn serve(
     let (intake, mut writer) = ingest::start(engine, metrics.clone())?;
     let (heads, stop) = (intake.heads(), stopping.clone());
     let webhooks = Webhooks::start(&home, webhooks, log.clone(), heads, metrics.clone(), stop)?;
-    let (opening, heads) = (home.clone(), intake.heads());
-    let (facts, mut views) = spawn_blocking(move || Facts::start(log, &opening, heads)).await??;
+    let (facts, mut views, made) = read_views(log, &home, intake.heads()).await?;
     let token: Arc<str> = random_hex::<32>().into();
     let (verified, mut damaged) = verify_aside(&home, verifying, metrics.clone())?;
     let (log, heads) = (history, intake.heads());
@@ -92,7 +94,7 @@ pub async fn serve(
         webhooks: webhooks.clone(),
         verified,
         token: token.clone(),
-        gate: doors.gate(token.clone()),
+        gate: doors.gate(token.clone(), made),
     };
     let (due, recorder) = (facts.clone(), intake.clone());
     let scheduling = (scheduler == Switch::On)
@@ -139,6 +141,21 @@ pub async fn serve(
     let (recorded, folded) = spawn_blocking(move || (writer.join(), views.join())).await?;
     // The first cause is the one that says something.
     recorded.and(folded).and(result)
+}
+
+/// Brings the views to the log's head, and asks them whether a token was ever made.
+async fn read_views(
+    log: Arc<dyn Log>,
+    home: &Home,
+    heads: watch::Receiver<Head>,
+) -> anyhow::Result<(Arc<Facts>, ViewsThread, bool)> {
+    let home = home.clone();
+    let read = spawn_blocking(move || {
+        let (facts, views) = Facts::start(log, &home, heads)?;
+        let made = facts.holds("rollout.token.created.v1")?;
+        Ok((facts, views, made))
+    });
+    read.await?
 }
 
 /// Verifies the whole log beside the service: opening has checked what is new since the last clean
@@ -188,6 +205,9 @@ fn open(home: &Home) -> anyhow::Result<Engine> {
     // A command that holds the file settles it itself.
     if let Some(held) = TokenFile::of(home).try_lock()? {
         let (mut tokens, now_us) = (held.read()?, clock::now().as_microsecond());
+        revoke_recorded(&held, &mut tokens, now_us, |id| {
+            Ok(engine.writer.recorded(OWN_SOURCE, id)?.map(|seq| seq.0))
+        })?;
         settle(&held, &mut tokens, now_us, |events| {
             let admitted =
                 admit_all(events, &Submitter::here(Own::Tokens)).map_err(|r| r.failure())?;

@@ -93,6 +93,11 @@ impl Writer {
         self.published.head()
     }
 
+    /// The entry that holds the event of this source and id, if one does; also one that is erased.
+    pub fn recorded(&mut self, source: &str, id: &str) -> Result<Option<Seq>, LogError> {
+        self.index.find(Key::of(source, id), &*self.log)
+    }
+
     /// Sees every head from now on, from any thread.
     pub fn follow(&self) -> Follower {
         self.published.clone()

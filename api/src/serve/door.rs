@@ -62,7 +62,6 @@ impl Doors {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
-        who_may_connect(count);
         Ok(Doors { main, read_only, tokens, origins, settings })
     }
 
@@ -84,8 +83,13 @@ impl Doors {
         Ok(format!("{main}listening read-only on http://{}\n", read_only.local_addr()?))
     }
 
-    /// What knows who may come in; `local` is the token of `serve.json`.
-    pub fn gate(&self, local: Arc<str>) -> Arc<Gate> {
+    /// What knows who may come in, and says so. `local` is the token of `serve.json`; `made` says
+    /// whether the ledger holds that a token was ever made, whatever became of their file.
+    pub fn gate(&self, local: Arc<str>, made: bool) -> Arc<Gate> {
+        if made {
+            self.tokens.were_made();
+        }
+        who_may_connect(self.tokens.count(clock::now().as_microsecond()));
         let Door { rate, burst, tokenless_rate, .. } = self.settings;
         let tokenless = tokenless_rate.map(|rate| Rate { per_second: rate, burst: rate });
         let rates = Rates::new(Rate { per_second: rate, burst }, tokenless);

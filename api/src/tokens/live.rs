@@ -2,13 +2,13 @@
 //! so a revocation by any command is effective with the next request.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs, io,
     os::unix::fs::MetadataExt as _,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Standing, Token, file::TokenFile, secret};
+use super::{Stage, Standing, Token, file::TokenFile, secret};
 use crate::home::Home;
 
 /// The digest that a token of an unknown id is compared with, so that it takes as long as another.
@@ -28,6 +28,8 @@ struct Known {
     tokens: Arc<HashMap<String, Arc<Token>>>,
     /// A token was once made. Stays when the file is lost meanwhile: that opens no door.
     ever: bool,
+    /// Tokens that were seen to be revoked: no other file brings one back.
+    revoked: HashSet<String>,
     /// The file that is there cannot be read.
     unreadable: bool,
 }
@@ -70,6 +72,11 @@ impl Tokens {
         let file = TokenFile::of(home);
         file.read()?;
         Ok(Tokens { file, known: Mutex::default() })
+    }
+
+    /// The ledger holds that a token was made, whatever has become of the file since.
+    pub fn were_made(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).ever = true;
     }
 
     /// Whether a token was ever made: from then on every scoped route wants one.
@@ -141,7 +148,16 @@ fn worth(token: &Token, now_us: i64) -> Result<(), Denied> {
 
 impl Known {
     fn replace(&mut self, stamp: Option<Stamp>, tokens: Vec<Token>) {
-        let tokens = tokens.into_iter().map(|token| (token.id.clone(), Arc::new(token)));
+        let revoked = tokens.iter().filter(|t| matches!(t.stage, Stage::Revoked { .. }));
+        self.revoked.extend(revoked.map(|token| token.id.clone()));
+        let tokens = tokens.into_iter().map(|mut token| {
+            let live = !matches!(token.stage, Stage::Revoked { .. });
+            if live && self.revoked.contains(&token.id) {
+                let reason = "revoked before this file was put back".to_owned();
+                token.stage = Stage::Revoked { at_us: token.created_us, reason, recorded: true };
+            }
+            (token.id.clone(), Arc::new(token))
+        });
         self.tokens = Arc::new(tokens.collect());
         self.ever |= !self.tokens.is_empty();
         (self.stamp, self.unreadable) = (stamp, false);
@@ -166,10 +182,7 @@ impl Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        principal::Scope,
-        tokens::{Stage, secret::Secret},
-    };
+    use crate::{principal::Scope, tokens::secret::Secret};
 
     /// The lock's holder, the server's side, and a live token that expires at 100.
     struct Story {
@@ -223,6 +236,10 @@ mod tests {
         token.stage = Stage::Revoked { at_us: 1, reason: String::new(), recorded: false };
         story.write(std::slice::from_ref(&token));
         assert_eq!(ask(0), Err(Denied::Revoked));
+        // An older file brings nobody back.
+        story.write(std::slice::from_ref(&story.token));
+        assert_eq!(ask(0), Err(Denied::Revoked));
+        story.write(std::slice::from_ref(&token));
         assert_eq!(tokens.count(0), Count { live: 0, ever: true });
     }
 

@@ -28,12 +28,42 @@ pub fn created(token: &Token) -> Value {
     })
 }
 
+/// The id of a token's `token.revoked`.
+fn revocation_id(token_id: &str) -> String {
+    format!("token-revoked-{token_id}")
+}
+
+/// Refuses each token whose revocation the ledger holds and the file does not, as when an older file
+/// was put back. `entry_of` finds the entry of one of the ledger's own events by its id.
+///
+/// # Errors
+/// When the ledger cannot be asked, or the file not be written.
+pub fn revoke_recorded(
+    held: &Held,
+    tokens: &mut [Token],
+    now_us: i64,
+    mut entry_of: impl FnMut(&str) -> anyhow::Result<Option<u64>>,
+) -> anyhow::Result<()> {
+    let mut changed = false;
+    for token in tokens.iter_mut() {
+        if matches!(token.stage, Stage::Revoked { .. }) {
+            continue;
+        }
+        let Some(seq) = entry_of(&revocation_id(&token.id))? else { continue };
+        tracing::warn!(token = %token.id, seq, "a token is live in tokens.json, but was revoked");
+        let reason = format!("revoked by entry {seq}");
+        token.stage = Stage::Revoked { at_us: now_us, reason, recorded: true };
+        changed = true;
+    }
+    if changed { held.write(tokens) } else { Ok(()) }
+}
+
 /// `token.revoked`, of one that is.
 pub fn revoked(token: &Token) -> Option<Value> {
     let Stage::Revoked { at_us, reason, .. } = &token.stage else { return None };
     Some(json!({
         "specversion": "1.0",
-        "id": format!("token-revoked-{}", token.id),
+        "id": revocation_id(&token.id),
         "source": OWN_SOURCE,
         "type": "rollout.token.revoked.v1",
         "time": moment::shown(*at_us),
@@ -139,6 +169,19 @@ mod tests {
         let reason = UNFINISHED.to_owned();
         assert_eq!(tokens[1].stage, Stage::Revoked { at_us: 9, reason, recorded: true });
         assert_eq!(tokens[2].stage, revocation(true));
+    }
+
+    #[test]
+    fn a_token_of_an_older_file_is_refused_when_the_ledger_holds_its_revocation() {
+        let temp = tempfile::tempdir().unwrap();
+        let held = TokenFile::of(&Home::at(temp.path())).lock().unwrap();
+        let mut tokens = vec![token("kept", Stage::Live), token("gone", Stage::Live)];
+        let entry_of = |id: &str| Ok((id == "token-revoked-gone").then_some(7));
+        revoke_recorded(&held, &mut tokens, 9, entry_of).unwrap();
+        assert_eq!(tokens[0].stage, Stage::Live);
+        let reason = "revoked by entry 7".to_owned();
+        assert_eq!(tokens[1].stage, Stage::Revoked { at_us: 9, reason, recorded: true });
+        assert_eq!(held.read().unwrap(), tokens);
     }
 
     #[test]
