@@ -5,6 +5,7 @@ mod agreement;
 mod canonical;
 mod chance;
 mod crash;
+mod flips;
 mod forge;
 mod fuzz;
 mod index;
