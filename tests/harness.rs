@@ -350,7 +350,7 @@ impl Client {
         self.try_post_as(kind, body).unwrap()
     }
 
-    fn try_post_as(&self, kind: &str, body: &[u8]) -> Result<Answer, ureq::Error> {
+    pub(crate) fn try_post_as(&self, kind: &str, body: &[u8]) -> Result<Answer, ureq::Error> {
         let url = format!("{}/api/v1/events", self.url);
         self.agent.post(url).header("content-type", kind).send(body).map(Answer::of)
     }

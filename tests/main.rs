@@ -20,6 +20,7 @@ mod faults;
 mod harness;
 mod http;
 mod kept;
+mod kills;
 mod limits;
 mod metrics;
 mod openapi;
