@@ -5,6 +5,7 @@
 //! chain that says why not. What it cannot prove is that nobody rewrote everything: only a head
 //! that was kept outside does, given as [`VerifyOptions::expect_head`].
 
+mod cause;
 mod directory;
 pub(crate) mod rules;
 

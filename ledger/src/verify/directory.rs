@@ -22,6 +22,7 @@ use crate::{
     },
     verify::{
         Report, Torn, VerifyOptions,
+        cause::Around,
         rules::{Checks, Findings},
     },
 };
@@ -66,7 +67,9 @@ pub fn verify_dir_watched(
     let mut report = Report::conclude(&checks, whole.head, whole.findings, first_bad);
     report.torn = whole.torn;
     report.notes = notes(floor, names.len(), entries);
-    report.first_bad = report.first_bad.map(|damage| manifest::explain(dir, damage));
+    let around = Around { dir, names: &names, floor, before: whole.head };
+    let named = report.first_bad.map(|damage| around.name(damage));
+    report.first_bad = named.map(|damage| manifest::explain(dir, damage));
     if report.is_good() {
         report.notes.extend(manifest::note(dir, &ends));
     }

@@ -298,7 +298,7 @@ fn moved_entries() -> Vec<Tamper> {
         ),
         tamper("repeated", |l| l.forge(1, |f| f.insert(1, f[1].clone())), Some(("duplicate", 7))),
         tamper("the last commit repeated", repeated_commit, Some(("duplicate", 15))),
-        tamper("a segment replaced by another", replaced, Some(("gap", 5))),
+        tamper("a segment replaced by another", replaced, Some(("segment_exchanged", 5))),
     ]
 }
 

@@ -11,6 +11,7 @@ mod fuzz;
 mod index;
 mod log_contract;
 mod manifest;
+mod manipulations;
 mod opening;
 mod queue;
 mod sim;

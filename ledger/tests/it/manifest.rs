@@ -138,7 +138,8 @@ fn a_segment_that_is_not_what_was_sealed_is_named_for_what_it_is() {
         assert!(bad.what.contains(expected), "{name}: {}", bad.what);
         match SegmentLog::open(copy.log()) {
             Err(LogError::Corrupt(damage)) => {
-                assert_eq!((damage.seq, &damage.what), (bad.seq, &bad.what), "{name}");
+                assert_eq!(damage.seq, bad.seq, "{name}");
+                assert!(damage.what.contains(expected), "{name}: {}", damage.what);
             }
             // An opening reads sealed segments at their ends alone.
             opened => assert_eq!((name, opened.is_ok()), ("changed inside", true)),
