@@ -1,6 +1,11 @@
 //! The baseline: axum routes that answer a constant, in a process of their own.
 
-use std::{convert::Infallible, io::Write as _, time::Duration};
+use std::{
+    convert::Infallible,
+    io::Write as _,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use api::clock;
 use axum::{
@@ -13,6 +18,8 @@ use axum::{
 use futures_util::stream;
 use tokio::sync::watch;
 
+use crate::process::Server;
+
 /// The argument that makes this program the baseline.
 pub(crate) const COMMAND: &str = "constant";
 
@@ -21,6 +28,13 @@ const SIZE: usize = 4 * 1_024;
 
 /// The size of a message about an event, with its proof.
 const MESSAGE_SIZE: usize = 800;
+
+/// The baseline, started.
+pub(crate) fn server() -> Server {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg(COMMAND).stderr(Stdio::inherit());
+    Server::start(command)
+}
 
 pub(crate) fn serve() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -13,6 +13,7 @@
     reason = "a benchmark prints its results, and panics if it is wrong"
 )]
 
+mod connection;
 mod constant;
 mod data;
 #[path = "../../../projector/benches/data/mixed.rs"]

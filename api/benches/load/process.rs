@@ -1,4 +1,5 @@
 //! A server as a process of its own: started, measured from outside, stopped.
+#![allow(dead_code, reason = "two benchmarks share it, and each uses a part")]
 
 use std::{
     fs::File,
@@ -40,14 +41,8 @@ impl Server {
         server
     }
 
-    /// The baseline.
-    pub(crate) fn constant() -> Server {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg(super::constant::COMMAND).stderr(Stdio::inherit());
-        Server::start(command)
-    }
-
-    fn start(mut command: Command) -> Server {
+    /// A program that says where it listens.
+    pub(crate) fn start(mut command: Command) -> Server {
         let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();

@@ -21,7 +21,7 @@ const TARGET: f64 = 5.0;
 pub(crate) fn run(dir: &Path) {
     let ledger = data::million(dir);
     let server = Server::of(&ledger, &dir.join("reads.log"));
-    let constant = Server::constant();
+    let constant = crate::constant::server();
     for (name, paths) in questions() {
         let paths = Arc::new(paths);
         let cold = each_once(server.address, &paths);

@@ -16,8 +16,9 @@ use ledger::{Log as _, SegmentLog, Seq};
 use serde_json::{Value, json};
 
 use super::{
+    connection::Connection,
     data,
-    open_loop::{Connection, Latencies},
+    open_loop::Latencies,
     process::Server,
     report,
     subscribers::{Arrival, Reading, waiting},
@@ -37,7 +38,7 @@ const IDLE_PATH: &str = "/api/v1/events/stream?rollout=never-heard-of&after=head
 const LIVE_PATH: &str = "/api/v1/events/stream?after=head";
 
 pub(crate) fn run(dir: &Path) {
-    let constant = Server::constant();
+    let constant = constant::server();
     let ledger = data::empty(dir);
     let server = Server::of(&ledger, &dir.join("streams.log"));
     idle(&server, &constant);

@@ -21,6 +21,13 @@ use crate::{
     remote::Receipt,
 };
 
+/// The largest request that is read where it arrives: 4 KiB take some tens of microseconds, about
+/// what handing them to another thread and back would.
+const IN_PLACE_SIZE_MAX: usize = 4 * 1024;
+
+/// The most bytes that the intake adds to an event.
+const WITNESS_SIZE_MAX: usize = 512;
+
 /// What was recorded.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct Receipts {
@@ -64,13 +71,11 @@ pub(super) async fn record(
     let sender = Sender { submitter: submitter(&principal), principal };
     let receipts = match form(&headers)? {
         Form::Json => {
-            let admitted = spawn_blocking(move || {
-                let events = intake::read(&body)?;
-                sender.admit(&events)
-            });
-            submit(&app, admitted.await.expect("admission does not panic")?).await?
+            let size = body.len();
+            let admit = move || sender.admit(&intake::read(&body)?);
+            submit(&app, beside(size, admit).await?).await?
         }
-        Form::Lines => lines(&app, &body, &sender).await?,
+        Form::Lines => lines(&app, body, &sender).await?,
     };
     let new = receipts.iter().any(|receipt| !receipt.duplicate);
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
@@ -143,63 +148,103 @@ async fn submit(app: &App, submission: Submission) -> Result<Vec<Receipt>, Probl
     }
 }
 
+/// Reads what was sent on a thread of its own, unless that costs more than the reading.
+async fn beside<T: Send + 'static>(size: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if size <= IN_PLACE_SIZE_MAX {
+        return work();
+    }
+    spawn_blocking(work).await.expect("admission does not panic")
+}
+
 /// NDJSON: in batches, each all or none; a refused line stops it and names what is recorded.
-async fn lines(app: &App, body: &Bytes, sender: &Sender) -> Result<Vec<Receipt>, Problem> {
+async fn lines(app: &App, body: Bytes, sender: &Sender) -> Result<Vec<Receipt>, Problem> {
     let mut receipts = Vec::new();
-    let mut batch: Vec<Value> = Vec::new();
-    let (mut size, mut before) = (0, 0);
-    let lines = body.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    for line in lines {
-        let room = line.len() + 512;
-        if batch.len() == BATCH_LEN_MAX || (size + room > BATCH_SIZE_MAX && !batch.is_empty()) {
-            before += send(app, &mut batch, sender, &mut receipts, before).await?;
-            size = 0;
-        }
-        match canonical::parse(line) {
-            Ok(event) => batch.push(event),
-            Err(e) => {
-                let at = before + batch.len();
-                send(app, &mut batch, sender, &mut receipts, before).await?;
-                return Err(Problem::invalid(format!("line {}: {e}", at + 1)).after(receipts));
+    let (mut rest, mut before) = (body, 0);
+    loop {
+        let (text, admitting) = (rest, sender.clone());
+        let (batch, admitted) = beside(text.len(), move || {
+            let batch = Batch::read(text);
+            let admitted = (!batch.events.is_empty()).then(|| admitting.admit(&batch.events));
+            (batch, admitted)
+        })
+        .await;
+        if let Some(admitted) = admitted {
+            let recorded = match admitted {
+                Ok(submission) => submit(app, submission).await,
+                Err(refused) => Err(refused),
+            };
+            match recorded {
+                Ok(recorded) => receipts.extend(recorded),
+                Err(refused) => {
+                    receipts.extend(good(app, sender, batch.events, refused.index()).await?);
+                    return Err(refused.moved_by(before).after(receipts));
+                }
             }
         }
-        size += room;
+        before += batch.len;
+        if let Some(e) = batch.unreadable {
+            return Err(Problem::invalid(format!("line {}: {e}", before + 1)).after(receipts));
+        }
+        if batch.rest.is_empty() {
+            break;
+        }
+        rest = batch.rest;
     }
-    send(app, &mut batch, sender, &mut receipts, before).await?;
     if receipts.is_empty() {
         return Err(Problem::invalid("the body holds no event"));
     }
     Ok(receipts)
 }
 
-/// Records one batch of lines; those before a refused one are recorded too. Returns its length.
-async fn send(
+/// Records the events of a batch that stand before a refused one.
+async fn good(
     app: &App,
-    batch: &mut Vec<Value>,
     sender: &Sender,
-    receipts: &mut Vec<Receipt>,
-    before: usize,
-) -> Result<usize, Problem> {
-    let events = std::mem::take(batch);
+    mut events: Vec<Value>,
+    refused: Option<usize>,
+) -> Result<Vec<Receipt>, Problem> {
+    events.truncate(refused.unwrap_or(0));
     if events.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
-    let refused = match try_send(app, &events, sender).await {
-        Ok(recorded) => {
-            receipts.extend(recorded);
-            return Ok(events.len());
-        }
-        Err(problem) => problem,
-    };
-    let good = refused.index().and_then(|index| events.get(..index)).unwrap_or_default();
-    if !good.is_empty() {
-        receipts.extend(try_send(app, good, sender).await?);
-    }
-    Err(refused.moved_by(before).after(std::mem::take(receipts)))
+    let admitting = sender.clone();
+    let admitted = spawn_blocking(move || admitting.admit(&events)).await;
+    submit(app, admitted.expect("admission does not panic")?).await
 }
 
-async fn try_send(app: &App, events: &[Value], sender: &Sender) -> Result<Vec<Receipt>, Problem> {
-    let (events, sender) = (events.to_vec(), sender.clone());
-    let admitted = spawn_blocking(move || sender.admit(&events)).await;
-    submit(app, admitted.expect("admission does not panic")?).await
+/// As many lines as one submission can hold.
+struct Batch {
+    events: Vec<Value>,
+    len: usize,
+    /// Why the line after them cannot be read.
+    unreadable: Option<String>,
+    /// What comes after them.
+    rest: Bytes,
+}
+
+impl Batch {
+    fn read(text: Bytes) -> Batch {
+        let (mut events, mut size, mut at) = (Vec::new(), 0, 0);
+        let mut unreadable = None;
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let event = line.trim_ascii();
+            if !event.is_empty() {
+                // The intake adds to each line.
+                size += event.len() + WITNESS_SIZE_MAX;
+                let full = events.len() == BATCH_LEN_MAX || size > BATCH_SIZE_MAX;
+                if full && !events.is_empty() {
+                    break;
+                }
+                match canonical::parse(event) {
+                    Ok(event) => events.push(event),
+                    Err(e) => {
+                        unreadable = Some(e.to_string());
+                        break;
+                    }
+                }
+            }
+            at += line.len();
+        }
+        Batch { len: events.len(), events, unreadable, rest: text.slice(at..) }
+    }
 }
