@@ -3,7 +3,7 @@
 CARGO ?= cargo
 VENV := target/venv
 
-.PHONY: demo test schedules bench bench-api bench-stores fuzz lint deny build
+.PHONY: demo test schedules bench bench-api bench-flat bench-stores fuzz lint deny build
 
 build:
 	$(CARGO) build --locked --release -p api
@@ -28,6 +28,10 @@ schedules:
 # Prints one line for each measure: `bench NAME VALUE UNIT baseline VALUE ratio R target >= T`.
 bench:
 	$(CARGO) bench --locked -p ledger -p projector
+
+# Whether recording stays as fast up to ten million ids (4 GB of disk, minutes).
+bench-flat:
+	$(CARGO) bench --locked -p ledger --bench flat -- flat
 
 # The same for the service under load: the real binary over a million events, thousands of subscribers.
 bench-api:

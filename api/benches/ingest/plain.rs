@@ -17,14 +17,15 @@ impl Plain {
         Plain { file: File::create(path).unwrap(), bytes: Vec::new() }
     }
 
-    /// So many commits of so many bytes each, one write and one sync each; how long they took.
-    pub(crate) fn commits(&mut self, len: usize, size: usize) -> Duration {
+    /// So many commits of so many bytes each, one write and one sync each; how long each took.
+    pub(crate) fn commits(&mut self, len: usize, size: usize) -> Vec<Duration> {
         self.bytes.resize(size, b'x');
-        let begun = Instant::now();
-        for _ in 0..len {
+        let commit = |_| {
+            let begun = Instant::now();
             self.file.write_all(&self.bytes).unwrap();
             self.file.sync_data().unwrap();
-        }
-        begun.elapsed()
+            begun.elapsed()
+        };
+        (0..len).map(commit).collect()
     }
 }

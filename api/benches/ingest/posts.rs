@@ -62,7 +62,8 @@ fn measure(server: &Server, plain: &mut Plain, way: &Way) {
         latencies.0.extend(took);
         let reached = commits(server) - before;
         all_commits += reached;
-        baseline += plain.commits(reached, events * (PAYLOAD_SIZE + FRAME_OVERHEAD) / reached);
+        let size = events * (PAYLOAD_SIZE + FRAME_OVERHEAD) / reached;
+        baseline += plain.commits(reached, size).iter().sum::<Duration>();
     }
     let events = events * ROUNDS;
     report(way.name, events, ours, baseline, None);
