@@ -38,7 +38,7 @@ const IDLE_PATH: &str = "/api/v1/events/stream?rollout=never-heard-of&after=head
 const LIVE_PATH: &str = "/api/v1/events/stream?after=head";
 
 pub(crate) fn run(dir: &Path) {
-    let constant = constant::server();
+    let constant = crate::constant::server();
     let ledger = data::empty(dir);
     let server = Server::of(&ledger, &dir.join("streams.log"));
     idle(&server, &constant);
