@@ -37,6 +37,7 @@ fn main() {
         let window = decade - (decade / 2).min(WINDOW_MAX)..decade;
         let (mut ours, mut baseline, mut slowest) =
             (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        let mut processor = Duration::ZERO;
         while next < decade {
             let submissions = submissions(payloads(next, BATCH_LEN, SIZE));
             let begun = processor_time();

@@ -6,6 +6,7 @@
 //! and synced, the two taking turns. `docs/PERFORMANCE.md` says what is measured.
 #![allow(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
