@@ -3,7 +3,7 @@
 CARGO ?= cargo
 VENV := target/venv
 
-.PHONY: demo test schedules bench bench-api bench-flat bench-stores fuzz lint deny build
+.PHONY: demo test schedules bench bench-api bench-flat bench-stores fuzz soak lint deny build
 
 build:
 	$(CARGO) build --locked --release -p api
@@ -48,6 +48,10 @@ bench-stores:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo 'PostgreSQL is missing; type: apt-get install postgresql' >&2; exit 1; }
 	@command -v strace >/dev/null || { echo 'strace is missing; type: apt-get install strace' >&2; exit 1; }
 	cd tests/stores && $(CARGO) run --locked --release -- $(ARGS)
+
+# All of what `make test` only samples, for hours: kills, flipped bits, a failing disk, schedules, fuzzing.
+soak:
+	.ci/soak
 
 lint:
 	$(CARGO) fmt --all --check

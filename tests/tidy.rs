@@ -103,6 +103,21 @@ fn a_rust_file_says_what_it_is_and_has_one_subject() {
     }
 }
 
+/// So a tool that looks for misused memory, such as Miri, has nothing of ours to look at.
+#[test]
+fn no_crate_may_use_unsafe_code() {
+    let manifest = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let workspace = manifest("Cargo.toml");
+    let table = workspace.split("[workspace.lints.rust]").nth(1).unwrap();
+    assert!(table.trim_start().starts_with("unsafe_code = \"forbid\""), "the workspace forbids it");
+    for (path, text) in sources() {
+        let forbids = text.contains("[lints]\nworkspace = true")
+            || text.contains("[lints.rust]\nunsafe_code = \"forbid\"");
+        let is_crate = path.ends_with("Cargo.toml") && text.contains("[package]");
+        assert!(!is_crate || forbids, "{} does not forbid unsafe code", path.display());
+    }
+}
+
 #[test]
 fn guests_stay_in_their_rooms() {
     let rooms: [(&[&str], &[&str]); 3] = [
