@@ -45,6 +45,7 @@ pub struct Metrics {
     verified_entries: Gauge,
     disk_free: Gauge,
     min_free: Gauge,
+    announcements_refused: Counter,
 }
 
 /// What is read from the service at the moment of a scrape.
@@ -172,6 +173,7 @@ impl Metrics {
             verified_entries: Gauge::default(),
             disk_free: Gauge::default(),
             min_free: Gauge::default(),
+            announcements_refused: Counter::default(),
         };
         for outcome in Delivery::ALL {
             metrics.delivered_so(outcome, 0);
@@ -206,6 +208,8 @@ impl Metrics {
         r.register("last_verify_ok", help, self.verified_ok.clone());
         let help = "How many entries it read";
         r.register("last_verify_entries", help, self.verified_entries.clone());
+        let help = "Announcements of the scheduler that were refused for good";
+        r.register("scheduler_refused", help, self.announcements_refused.clone());
         let help = "Bytes free on the log's disk; -1 where it does not tell";
         r.register_with_unit("disk_free", help, Unit::Bytes, self.disk_free.clone());
         let help = "Bytes below which nothing is recorded";
@@ -286,6 +290,11 @@ impl Metrics {
         for kind in &commit.checkpoints {
             self.checkpoints.get_or_create(&Kind { kind }).inc();
         }
+    }
+
+    /// So many announcements of the scheduler were refused for good since the start.
+    pub fn announcements_refused(&self, count: u64) {
+        self.announcements_refused.inc_by(count.saturating_sub(self.announcements_refused.get()));
     }
 
     /// The whole log was verified.

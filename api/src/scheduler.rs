@@ -80,6 +80,8 @@ pub trait Board {
 pub struct Scheduler {
     /// Ids that need no further try in this process.
     settled: BTreeSet<String>,
+    /// How many announcements were refused for good in this process.
+    refused: u64,
 }
 
 /// What one look came to.
@@ -151,8 +153,14 @@ impl Scheduler {
             let refused = events.remove(index);
             tracing::warn!(id = id_of(&refused), error = %error, "an announcement was not recorded");
             self.settle(id_of(&refused));
+            self.refused += 1;
         }
         Ok(())
+    }
+
+    /// How many announcements were refused for good since the start.
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     fn settle(&mut self, id: &str) {

@@ -86,6 +86,7 @@ pub async fn serve(
     let (verified, mut damaged) = verify_aside(&home, verifying, metrics.clone())?;
     let (log, heads) = (history, intake.heads());
     let stream = Hub::start(log, heads, stopping.clone(), streams, metrics.clone());
+    let counting = metrics.clone();
     let app = App {
         facts: facts.clone(),
         intake: intake.clone(),
@@ -98,7 +99,7 @@ pub async fn serve(
     };
     let (due, recorder) = (facts.clone(), intake.clone());
     let scheduling = (scheduler == Switch::On)
-        .then(|| tokio::spawn(serving::run(due, recorder, SystemWall, stopping.clone())));
+        .then(|| tokio::spawn(serving::run(due, recorder, SystemWall, counting, stopping.clone())));
     let serving = Serving {
         url: doors.url()?,
         token: token.to_string(),

@@ -21,7 +21,10 @@ use crate::{
     checkpoints::{self, Period},
     deviations::{FULL_US_MAX, full_since},
     recorded::Moment,
-    rollout::{Rollout, outcome::Said},
+    rollout::{
+        Rollout,
+        outcome::{Anchor, Said},
+    },
 };
 
 /// The `source` of everything that a scheduler announces, wherever it runs.
@@ -97,8 +100,9 @@ fn of_period(rollout: &Rollout, name: &str, period: &Period) -> Vec<Scheduled> {
         due: period.due,
         window: period.window.clone(),
     };
-    let said = |of: fn(String, Option<u64>, i64) -> Said| {
-        rollout.outcome.has_said(&of(name.to_owned(), Some(period.anchor.seq), period.due.0))
+    let said = |of: fn(String, Option<Anchor>, i64) -> Said| {
+        let counted_from = (anchor.seq, anchor.hash.as_str().to_owned());
+        rollout.outcome.has_said(&of(name.to_owned(), Some(counted_from), period.due.0))
     };
     let mut all = Vec::new();
     if falls(period.due) && !said(Said::Due) {

@@ -19,7 +19,10 @@ use crate::{
     history::History,
     intake::own::Own,
     output,
-    plan::{self, Plan, copies, derive::ImportContext, fill, identity, lint::Lint, revise, text},
+    plan::{
+        self, Plan, copies, derive::ImportContext, fill, identity, lint::Lint, moved::Moved,
+        revise, text,
+    },
     record::person,
 };
 
@@ -138,6 +141,11 @@ impl Import<'_> {
             time_zone: plan::TIME_ZONE.parse().ok(),
         };
         let new = self.events(&plan, &import, &rollout, &history)?;
+        if let Some(newest) = rollout.plan.newest().filter(|_| !new.is_empty()) {
+            let moved = Moved::between(&newest.fields, &plan.fields);
+            plan.warnings.extend(moved.warnings(&plan.fields));
+            plan.warnings.sort_by_key(|warning| warning.line);
+        }
         let recorded = if new.is_empty() { 0 } else { record(context, &new)? };
         let revision = if new.is_empty() { import.revision - 1 } else { import.revision };
         self.report(context, &plan, &text, (&id, revision, recorded))

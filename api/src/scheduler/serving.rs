@@ -17,6 +17,7 @@ use crate::{
     facts::Facts,
     ingest::Intake,
     intake::{self, Submitter, own::Own},
+    metrics::Metrics,
     remote::Receipt,
 };
 
@@ -44,7 +45,13 @@ impl Wall for SystemWall {
 }
 
 /// Announces what falls due until told to stop.
-pub async fn run<W: Wall>(facts: Arc<Facts>, intake: Intake, wall: W, stopping: CancellationToken) {
+pub async fn run<W: Wall>(
+    facts: Arc<Facts>,
+    intake: Intake,
+    wall: W,
+    metrics: Arc<Metrics>,
+    stopping: CancellationToken,
+) {
     let mut scheduler = Scheduler::default();
     let mut news = facts.news();
     loop {
@@ -65,6 +72,7 @@ pub async fn run<W: Wall>(facts: Arc<Facts>, intake: Intake, wall: W, stopping: 
             return;
         };
         scheduler = back;
+        metrics.announcements_refused(scheduler.refused());
         let wait = match looked {
             Ok(looked) => {
                 if looked.recorded > 0 {

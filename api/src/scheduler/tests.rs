@@ -83,7 +83,8 @@ impl Parts {
 
     fn spawn(&self, wall: &Set, stop: &CancellationToken) -> tokio::task::JoinHandle<()> {
         let (facts, intake) = (self.facts.clone(), self.intake.clone());
-        tokio::spawn(serving::run(facts, intake, wall.of_another(), stop.clone()))
+        let metrics = Arc::new(Metrics::new("test", 0));
+        tokio::spawn(serving::run(facts, intake, wall.of_another(), metrics, stop.clone()))
     }
 
     /// Every announcement in the log: type, checkpoint or flag, `time`.

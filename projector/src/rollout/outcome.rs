@@ -39,12 +39,15 @@ pub struct Outcome {
     said: BTreeSet<Said>,
 }
 
+/// An event by seq and hash: in another history another one may stand in its place.
+pub(crate) type Anchor = (u64, String);
+
 /// What an announcement says fell due, and when, in Unix microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Said {
     /// A checkpoint, and the event that it was counted from.
-    Due(String, Option<u64>, i64),
-    Missed(String, Option<u64>, i64),
+    Due(String, Option<Anchor>, i64),
+    Missed(String, Option<Anchor>, i64),
     /// A flag.
     Cleanup(String, i64),
 }
@@ -73,13 +76,14 @@ impl Outcome {
         if source != schedule::SOURCE {
             return;
         }
-        let seq = |target: &Option<Target>| target.as_ref().map(|t| t.seq);
+        let anchor =
+            |target: &Option<Target>| target.as_ref().map(|t| (t.seq, t.hash.as_str().to_owned()));
         let said = match event {
             Event::CheckpointDue(e) => {
-                Said::Due(e.checkpoint.to_string(), seq(&e.anchor), e.due.micros())
+                Said::Due(e.checkpoint.to_string(), anchor(&e.anchor), e.due.micros())
             }
             Event::CheckpointMissed(e) => {
-                Said::Missed(e.checkpoint.to_string(), seq(&e.anchor), e.due.micros())
+                Said::Missed(e.checkpoint.to_string(), anchor(&e.anchor), e.due.micros())
             }
             Event::CleanupDue(e) => match &e.flag {
                 Some(flag) => Said::Cleanup(flag.to_string(), e.due.micros()),
