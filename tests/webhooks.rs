@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::receiver::{Receiver, Reply};
-use crate::harness::{Ledger, PATIENCE, Ran, Server, feed, note, notes, root};
+use crate::harness::{Answer, Ledger, PATIENCE, Ran, Server, feed, note, notes, root};
 
 const NOTES: &str = "rollout.note.added";
 
@@ -242,6 +242,40 @@ fn pause_resume_test_and_replay() {
     ledger.run(&["webhook", "show", &id]).exits(4);
     ledger.run(&["webhook", "pause", "../events"]).exits(4);
     server.get(&format!("/api/v1/webhooks/{id}")).problem(404, "not_found");
+    server.stop();
+}
+
+#[test]
+fn a_url_and_a_filter_hold_nothing_of_people_and_no_query_is_shown() {
+    let ledger = Ledger::new();
+    let refused = |ledger: &Ledger, args: &[&str]| {
+        let ran = ledger.run(&[&["webhook", "add"], args].concat()).exits(7);
+        assert!(ran.err.contains("personal data") && !ran.err.contains("pat"), "{}", ran.err);
+    };
+    let hook = "https://receiver.example/in?key=s3cret";
+    let person = "https://receiver.example/in?for=pat%40mail.example";
+    refused(&ledger, &[person]);
+    refused(&ledger, &[hook, "--actor", "pat@mail.example"]);
+    let added = ledger.run(&["webhook", "add", hook, "--output", "json"]).ok();
+    let id = added.json()["id"].as_str().unwrap().to_owned();
+    let server = ledger.serve();
+    refused(&ledger, &[person]);
+    for args in [&["webhook", "list"][..], &["webhook", "show", &id]] {
+        let shown = ledger.run(&[args, &["--output", "json"]].concat()).ok().out;
+        assert!(shown.contains("https://receiver.example/in?(withheld)"), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+    let url = format!("{}/api/v1/webhooks", server.url);
+    let post = |body: &str| {
+        let asked = server.agent().post(&url).header("content-type", "application/json");
+        Answer::of(asked.send(body).unwrap())
+    };
+    post(&"x".repeat(3 << 20)).problem(413, "too_large");
+    post("{").problem(400, "not_json");
+    post("{}").problem(400, "invalid_request");
+    let long = "w".repeat(5_000);
+    let long = json!({ "url": hook, "filter": { "q": long } });
+    post(&long.to_string()).problem(400, "invalid_request");
     server.stop();
 }
 
