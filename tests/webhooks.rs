@@ -363,7 +363,7 @@ fn what_is_refused_over_http_is_a_problem_document() {
     let post = |path: &str, kind: &str, body: &str| {
         let url = format!("{}/api/v1/webhooks{path}", server.url);
         let sent = server.agent().post(url).header("content-type", kind).send(body);
-        crate::harness::Answer::of(sent.unwrap())
+        Answer::of(sent.unwrap())
     };
     let json = "application/json";
     let rows = [
