@@ -8,7 +8,8 @@
 //!
 //! - `row`: the row of a rollout, the rollouts in random order.
 //! - `current`: where one of a few hundred rollouts is that were asked for before.
-//! - `cold`: the same of a rollout of which nothing is in memory: its events are read and folded.
+//! - `cold`: the same of a rollout of which nothing is kept: its events are read and folded. They
+//!   are read once before, so that a disk slower than memory is not what is measured.
 //! - `live`: 100 entries more, until the rows that they change are durable.
 #![allow(
     clippy::print_stdout,
@@ -181,6 +182,7 @@ impl Asked {
 
     fn cold(&mut self) -> f64 {
         let id = id(self.random(self.rollouts()));
+        self.views.rollout_events(&self.growing.log, &id).unwrap();
         self.timed(|asked| {
             let events = asked.views.rollout_events(&asked.growing.log, &id).unwrap().value;
             !black_box(Rollout::fold(&events).current()).rests_on.is_empty()
