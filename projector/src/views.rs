@@ -46,7 +46,7 @@ use crate::{
 
 /// To be raised with every change to the rows or to what they are made from: older rows are then
 /// thrown away and made again.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The rows of one ledger, and the right to write them.
 #[derive(Debug)]
