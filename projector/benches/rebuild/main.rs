@@ -64,7 +64,7 @@ fn measure(name: &str, fill: impl FnOnce(&Path) -> SegmentLog) {
         baseline.push(time(|| parse_all(&log)));
         let before = cpu_time();
         ours.push(time(|| views.rebuild(&log, log.head(), THREADS).expect("a rebuild")));
-        cpu += cpu_time() - before;
+        cpu += cpu_time().saturating_sub(before);
     }
     assert_eq!(views.counts().value.events, events);
     assert_eq!(views.counts().value.unread_events, 0);

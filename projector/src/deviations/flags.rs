@@ -185,6 +185,9 @@ fn removed(flag: &Flag, about: &str, now: Moment) -> Verdict {
 
 /// The change since which a flag that is still there has been on for everyone.
 pub(crate) fn full_since(flag: &Flag) -> Option<FlagMove> {
+    if !flag.may_reach_everyone() {
+        return None;
+    }
     let turns = seen_by_everyone(flag);
     let there = flag.retired.is_empty() && turns.last().is_some_and(|last| last.exists);
     full_before(&turns, false).filter(|_| there).cloned()
@@ -235,4 +238,43 @@ fn drifted(flag: &Flag, about: &str) -> Verdict {
     };
     let why = format!("The service {} says something else.", drift.value.service);
     Verdict::new(DRIFTED, about, Outcome::Broken, why).shown(clause, [drift.seq()])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{full_before, seen_by_everyone};
+    use crate::rollout::{Rollout, given::given};
+
+    proptest! {
+        #[test]
+        fn a_flag_that_reached_everyone_may_have(
+            changes in prop::collection::vec((0_usize..4, 0_usize..6, 0_usize..12), 0..8),
+        ) {
+            let operations = ["add", "enable", "enable", "disable"];
+            let gates = [
+                "boolean", "percentage_of_actors", "percentage_of_time", "actor", "group",
+                "expression",
+            ];
+            let values = [
+                "", "5", "99.99", "100", "100.0", "0100", "+100", "1e2", "100.001", "1000", "t",
+                "true",
+            ];
+            let registered = "01-01 09:00 flag.registered key=f; role=rollout".to_owned();
+            let changed = (2..).zip(changes).map(|(day, (operation, gate, value)): (u32, _)| {
+                let (operation, gate) = (operations[operation], gates[gate]);
+                let value = values[value];
+                format!(
+                    "01-{day:02} 09:00 flag.changed key=f; service=s; environment=production; \
+                     operation={operation}; gate={gate}; value=\"{value}\""
+                )
+            });
+            let history = [registered].into_iter().chain(changed).collect::<Vec<_>>().join("\n");
+            let rollout = Rollout::fold(&given(&history));
+            let (_, flag) = rollout.flags.registered().next().unwrap();
+            let reached = full_before(&seen_by_everyone(flag), false).is_some();
+            prop_assert!(!reached || flag.may_reach_everyone(), "{history}");
+        }
+    }
 }

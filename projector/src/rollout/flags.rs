@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::{
     Event, FlagKey,
-    event::flag::{FlagDrifted, FlagOperation, FlagRegistered, FlagRetired, FlagRole},
+    event::flag::{FlagDrifted, FlagGate, FlagOperation, FlagRegistered, FlagRetired, FlagRole},
     id::Instant,
     values::{Actor, Exposure, ExposureKind, ExposureUnit, FlagState},
 };
@@ -99,10 +99,9 @@ impl Flag {
         let homes: BTreeSet<(&str, &str)> = self.changes.iter().map(|(c, _)| home(c)).collect();
         let mut moves = Vec::new();
         for of in homes {
-            let rows: Vec<FlagChangedRecorded> =
-                self.changes.iter().map(|(c, _)| c).filter(|c| home(c) == of).cloned().collect();
-            let Some(key) = rows.first().map(|c| c.change.key.clone()) else { continue };
-            moves.extend(steps(key.as_str(), &rows, None).into_iter().map(|step| FlagMove {
+            let mut rows = self.changes.iter().map(|(c, _)| c).filter(|c| home(c) == of).peekable();
+            let Some(key) = rows.peek().map(|c| c.change.key.clone()) else { continue };
+            moves.extend(steps(key.as_str(), rows, None).into_iter().map(|step| FlagMove {
                 key: key.clone(),
                 seq: step.event.seq,
                 time: step.event.time_us.map(Moment),
@@ -120,6 +119,22 @@ impl Flag {
         moves.retain(|m| from.is_none_or(|from| m.time.unwrap_or(m.recorded_at) >= from));
         moves.sort_by_key(|m| (m.time.unwrap_or(m.recorded_at), m.seq));
         moves
+    }
+
+    /// Whether any change can have turned it on for everyone. Cheaper than to look at its states, and
+    /// true too often: of a percentage it asks only whether it may be written for 100.
+    pub(crate) fn may_reach_everyone(&self) -> bool {
+        self.changes.iter().map(|(recorded, _)| &recorded.change).any(|change| {
+            let full = |value: &String| value.contains("100");
+            match (change.operation, change.gate) {
+                (FlagOperation::Enable, Some(FlagGate::Boolean)) => true,
+                (
+                    FlagOperation::Enable,
+                    Some(FlagGate::PercentageOfActors | FlagGate::PercentageOfTime),
+                ) => change.value.as_ref().is_some_and(full),
+                _ => false,
+            }
+        })
     }
 
     /// The newest state in each service and environment.
