@@ -98,11 +98,14 @@ fn read_part(log: &dyn Log, from: u64, len: usize, keep: Keep) -> Result<Part, L
 
 impl Part {
     /// Keeps the event, or counts it.
-    fn take(&mut self, entry: &Entry, seen: Seen<'_>, keep: Keep) {
+    fn take(&mut self, entry: &Entry, mut seen: Seen<'_>, keep: Keep) {
         let counts_only = |event: &Event| {
             keep == Keep::Telling && rows::is_silent(event) && facets::target(event).is_none()
         };
         if !seen.known().is_some_and(counts_only) {
+            if keep == Keep::Telling {
+                seen.slim();
+            }
             self.events.push(Arc::new(about::keep(entry, seen)));
             return;
         }

@@ -44,6 +44,25 @@ impl<'a> Seen<'a> {
         self.attributes.as_ref()?.time_us
     }
 
+    /// Leaves out what no row of a rollout repeats, so that many can be kept: who submitted it and
+    /// under which id, and of a flag's change all but the change.
+    pub(crate) fn slim(&mut self) {
+        if let Some(attributes) = &mut self.attributes {
+            attributes.id = Cow::Borrowed("");
+            attributes.authtype = None;
+            attributes.authid = None;
+            attributes.recordedvia = None;
+        }
+        if let Read::Known(Event::FlagChanged(change)) = &mut self.event {
+            change.before = None;
+            change.after = None;
+            change.actor = None;
+            change.reason = None;
+            change.note = None;
+            change.evidence = Vec::new();
+        }
+    }
+
     /// All of it, to be kept. `hash` is the entry's, `recorded_at_us` the writer's stamp.
     pub(crate) fn keep(self, seq: u64, hash: String, recorded_at_us: i64) -> Recorded {
         let time = self.time();
