@@ -74,11 +74,16 @@ fn a_server_stops_taking_in_before_the_disk_is_full_and_goes_on_by_itself() {
     let filler = disk.0.join("filler");
     fs::write(&filler, vec![7; 46 << 20]).unwrap();
     let begun = std::time::Instant::now();
-    let refused = (0..).map(|n| server.post(&note(&format!("n-{n}"), "x"))).find(|answer| {
+    let mut sent = 0;
+    let refused = loop {
+        let answer = server.post(&note(&format!("n-{sent}"), "x"));
+        if answer.status != 201 {
+            break answer;
+        }
         assert!(begun.elapsed() < PATIENCE, "it never stopped");
-        answer.status != 201
-    });
-    let problem = refused.unwrap().problem(503, "space_low");
+        sent += 1;
+    };
+    let problem = refused.problem(503, "space_low");
     assert!(problem["detail"].as_str().unwrap().contains("16.0 MiB"), "{problem}");
     let waits = server.agent().post(format!("{}/api/v1/events", server.url));
     let waits = waits.header("content-type", "application/json");
