@@ -19,19 +19,19 @@ def frame(b, at):  # (left, header, payload or None, end), or a word that says w
     if zlib.crc32(b[at:end - 4]) != number(b[end - 4:end]): return "crc"
     if flags > 1 or (flags == 1) != (size == 0) or b[at + 7] != 1: return "unknown"
     return left, b[at + 7:at + 88], None if flags else b[at + 88:end - 4], end
-def later_commit(b, start, seq, parent):  # whether a commit follows the one in pieces that begins at `start`
-    last, at = None, start
-    if start + 88 <= len(b):
-        size, flags, left, version, found = struct.unpack_from(">IBHBQ", b, start)
-        if size <= PAYLOAD_MAX and flags <= 1 and (flags == 1) == (size == 0) and (version, found) == (1, seq) and b[start + 24:start + 56] == parent: last = seq + left
+def later_commit(b, start, seq, parent):  # whether something readable cannot be of the commit in pieces that begins at `start`
+    ends, at, own = set(), start, lambda h: h[0] == 1 and number(h[1:9]) == seq and (h[17:49] == parent or not blake3)
     while at + 92 <= len(b):
         found = frame(b, at) if b[at + 7] == 1 else "none"
-        at += 1
-        if isinstance(found, str) or number(found[1][1:9]) < seq: continue
-        if last is None: last = number(found[1][1:9]) + found[0]
-        if number(found[1][1:9]) > last: return True
-        at = found[3]
-    return False
+        if not isinstance(found, str) and number(found[1][1:9]) >= seq: ends.add(number(found[1][1:9]) + found[0])
+        at = at + 1 if isinstance(found, str) else found[3]
+    if not ends: return False
+    for bit in range(704):  # the first frame as it was, if one bit of its front was flipped
+        found = frame((number(b[start:start + 88]) ^ 1 << bit).to_bytes(88, "big") + b[start + 88:start + 92 + PAYLOAD_MAX], 0)
+        if not isinstance(found, str) and own(found[1]): return ends != {seq + found[0]}
+    size, flags, left = struct.unpack_from(">IBH", b, start)
+    if size <= PAYLOAD_MAX and flags <= 1 and (flags == 1) == (size == 0) and own(b[start + 7:start + 88]): ends.add(seq + left)
+    return len(ends) > 1 or max(ends) >= seq + 1024
 def refuse(text): raise ValueError(text)
 def unique(pairs): return dict(pairs) if len(dict(pairs)) == len(pairs) else refuse("a name is repeated")
 def integer(text): return int(text) if abs(int(text)) <= INTEGER_MAX else refuse("beyond 2^53 - 1")

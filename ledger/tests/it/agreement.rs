@@ -1,6 +1,7 @@
 //! `docs/verify.py` was written from `docs/FORMAT.md`, and answers as `verify` does.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -9,7 +10,8 @@ use ledger::{Report, verify_dir};
 use serde_json::{Value, json};
 
 use crate::{
-    forge::{Ledger, ledger, tampers},
+    flips::killed,
+    forge::{Ledger, frames, ledger, tampers},
     manifest::cut_with_a_floor_to_fit,
     story::strict,
 };
@@ -67,8 +69,7 @@ fn both_verifiers_tell_of_a_list_that_does_not_fit() {
     let cut = cut_with_a_floor_to_fit(&dir.path().join("cut"));
     let stale = cut_with_a_floor_to_fit(&dir.path().join("garbled"));
     let list = stale.log().join("manifest");
-    std::fs::write(&list, std::fs::read_to_string(&list).unwrap().replace("seg 2 ", "seg 3 "))
-        .unwrap();
+    fs::write(&list, fs::read_to_string(&list).unwrap().replace("seg 2 ", "seg 3 ")).unwrap();
     agree(&[("a list of more", cut), ("a garbled list", stale)]);
 }
 
@@ -91,6 +92,29 @@ fn both_verifiers_agree_wherever_a_bit_is_flipped() {
             let copy = whole.copy_to(&dir.path().join(format!("{segment}-cut-{bytes}")));
             copy.cut(segment, bytes);
             cases.push(("a cut", copy));
+        }
+    }
+    agree(&cases);
+}
+
+/// A bit of the last commit but one decides whether the last is believed.
+#[test]
+fn both_verifiers_agree_on_flipped_fronts_above_the_floor() {
+    demand_python();
+    let dir = tempfile::tempdir().unwrap();
+    let mut cases = Vec::new();
+    for (n, commits) in [[1, 1], [1, 3], [3, 1]].iter().enumerate() {
+        let whole = killed(&dir.path().join(n.to_string()), commits);
+        let bytes = fs::read(&whole.segments()[0]).unwrap();
+        let start = frames(&bytes)[0].bytes().len();
+        for at in (start..start + 88).step_by(3).chain([start + 5, start + 6]) {
+            for mask in [0x01, 0x02, 0x04, 0x10, 0x21] {
+                let copy = whole.copy_to(&dir.path().join(format!("{n}-{at}-{mask}")));
+                let mut bytes = bytes.clone();
+                bytes[at] ^= mask;
+                fs::write(&copy.segments()[0], bytes).unwrap();
+                cases.push(("a changed front", copy));
+            }
         }
     }
     agree(&cases);
@@ -190,6 +214,6 @@ fn without_the_package_the_chain_is_said_to_be_unchecked() {
 
 #[test]
 fn the_script_is_short() {
-    let text = std::fs::read_to_string(Path::new(SCRIPT)).unwrap();
+    let text = fs::read_to_string(Path::new(SCRIPT)).unwrap();
     assert!(text.lines().count() <= 110);
 }

@@ -21,7 +21,7 @@ use ledger::{
 use crate::{
     chance::{Chance, setting},
     forge::{Ledger, frames},
-    story::{START_US, entry, event, note_saying, opened, redaction},
+    story::{START_US, entry, event, note, note_saying, opened, record, redaction},
 };
 
 /// A dozen segments of a thousand entries.
@@ -250,6 +250,37 @@ fn in_a_larger_ledger_a_bit_here_and_there_is_named() {
     println!("flipping {} bits of {len} entries: FLIPS_SEED={seed}", bits.len());
     assert!(!bits.is_empty());
     flip_each(&ledger, &bits);
+}
+
+/// A ledger of commits of these lengths, killed: `head` names the first entry alone.
+pub(crate) fn killed(dir: &Path, commits: &[usize]) -> Ledger {
+    let log = Arc::new(SegmentLog::create(dir.join("log")).unwrap());
+    record(&log, vec![vec![opened()]]);
+    log.close().unwrap();
+    let notes = |n: usize, len| (0..len).map(|at| note(&format!("{n}-{at}"))).collect();
+    let groups = commits.iter().enumerate().map(|(n, len)| notes(n, *len));
+    record(&log, groups.collect());
+    Ledger { dir: dir.to_path_buf() }
+}
+
+/// What an attacker found: a bit of `left` or `seq`, and acknowledged commits behind it counted as
+/// pieces of a torn one. In the last commit nothing tells damage from pieces.
+#[test]
+fn above_the_floor_a_flipped_bit_is_named_unless_it_is_in_the_last_commit() {
+    let dir = scratch();
+    let ends: [&[usize]; 5] = [&[1, 1, 1], &[1, 3], &[3, 1], &[2, 2], &[1, 2, 1]];
+    for (n, commits) in ends.into_iter().enumerate() {
+        let ledger = killed(&dir.path().join(n.to_string()), commits);
+        let places = places(&ledger);
+        let last = (places.len() - commits.last().unwrap()) as u64;
+        let bits: Vec<_> = places[1..].iter().flat_map(bits_of).collect();
+        judge_each(&ledger, &bits, |bit, report| {
+            let torn = report.torn.as_ref().map(|torn| torn.seq.0);
+            let found = report.first_bad.as_ref().map(|bad| bad.seq.0);
+            let expected = if bit.seq < last { (None, Some(bit.seq)) } else { (Some(last), None) };
+            assert_eq!((torn, found), expected, "{commits:?} {bit:?}: {report:?}");
+        });
+    }
 }
 
 fn copy_all(from: &Path, to: &Path) {
