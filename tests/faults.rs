@@ -65,6 +65,7 @@ fn a_file_that_may_not_grow_loses_nothing_acknowledged() {
     let mut command = ledger.prefixed(&LIMITED, &args);
     let full = crate::harness::feed(&mut command, ndjson(&events).as_bytes());
     check_kept(&ledger, &full, &events);
+    assert!(full.err.contains("00000000000000000000.seg: "), "it names the file: {}", full.err);
     let again = ledger.append(&events).ok().lines();
     assert_eq!(again.len(), events.len());
     assert_eq!(ledger.noted().len(), events.len());

@@ -76,8 +76,9 @@ fn append(context: &Context, file: &Path) -> anyhow::Result<()> {
         _ => whole(context, &mut appender, first, input),
     };
     // What is recorded is recorded, whether or not a later line was refused.
-    appender.close()?;
-    result
+    let closed = appender.close();
+    // A writer that failed cannot be closed either; the first error is the one that says why.
+    result.and(closed)
 }
 
 fn rest_is_empty(input: &mut dyn BufRead) -> io::Result<bool> {

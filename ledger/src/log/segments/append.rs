@@ -1,6 +1,6 @@
 //! One commit: one write, one fdatasync. And the sealing of a segment that has grown enough.
 
-use std::{fs::File, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
+use std::{fs::File, io, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
 
 use crate::{
     entry::{Entry, Seq},
@@ -84,8 +84,12 @@ impl SegmentLog {
         // Store. A crash before the sync is done leaves all, a part or nothing of the commit: the
         // next opening keeps it if it is whole and cuts it off if not. Nobody has an answer yet.
         *in_doubt = true;
-        write_all_at(&mut **file, buffer, start).map_err(|e| LogError::InDoubt(Some(e)))?;
-        file.sync_data().map_err(|e| LogError::InDoubt(Some(e)))?;
+        let in_file = |e: io::Error| {
+            let path = files::segment(&self.dir, self.state().active.first);
+            LogError::InDoubt(Some(io::Error::new(e.kind(), format!("{}: {e}", path.display()))))
+        };
+        write_all_at(&mut **file, buffer, start).map_err(in_file)?;
+        file.sync_data().map_err(in_file)?;
         *in_doubt = false;
 
         // Publish. A crash before this line costs nothing: opening reads the same head back.
