@@ -272,3 +272,23 @@ fn a_header_that_was_changed_is_not_handed_out() {
     }
     assert_eq!(seq, 13);
 }
+
+/// A map whose checksum fits says that an entry was redacted; the chain does not.
+#[test]
+fn a_forged_map_erases_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let file = ledger.log().join("map/00000000000000000000.map");
+    let mut map = fs::read(&file).unwrap();
+    assert_eq!(map[72..80], [0, 0, 0, 0, 0, 0, 0, 1]);
+    map[75] = 1;
+    let target = frames(&fs::read(&ledger.segments()[0]).unwrap())[1].decoded();
+    let row = [&target.seq.0.to_be_bytes()[..], &target.hash().0].concat();
+    map.splice(80..80, row);
+    let crc = crc32fast::hash(&map[..160]);
+    map[160..164].copy_from_slice(&crc.to_be_bytes());
+    fs::write(&file, map).unwrap();
+    let log = SegmentLog::open(ledger.log()).unwrap();
+    assert!(entry(&log, 1).payload().is_some());
+    assert!(verify_dir(&ledger.log(), &strict()).unwrap().is_good());
+}

@@ -12,6 +12,7 @@ use crate::{
             append::{file_id, open_for_writing},
             files, frame, manifest,
             map::Segment,
+            open::read_all,
         },
     },
     verify::rules::{Findings, missing},
@@ -113,16 +114,23 @@ impl SegmentLog {
     }
 
     /// Erases what redactions in the chain name and a crash has left in place.
+    ///
+    /// A map only hints that there may be something. What cannot be undone is done on the word of
+    /// the chain alone, for which all segments are read.
     pub(super) fn finish_erasures(&self) -> Result<(), LogError> {
-        let state = self.state();
-        let redacted: Vec<_> =
-            state.erasures().flat_map(|erasures| &erasures.redacted).copied().collect();
-        drop(state);
-        for (target, hash) in redacted {
+        let mut left = Vec::new();
+        for (target, hash) in self.state().redacted() {
             let entries = self.read(target, 1)?;
             if entries.first().is_some_and(|entry| may_be_erased(entry, hash)) {
-                self.erase_payload(target)?;
+                left.push((target, hash));
             }
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let recorded: HashSet<_> = read_all(&self.dir)?.redacted().into_iter().collect();
+        for (target, _) in left.into_iter().filter(|left| recorded.contains(left)) {
+            self.erase_payload(target)?;
         }
         Ok(())
     }
@@ -139,6 +147,10 @@ impl State {
     fn erasures(&self) -> impl Iterator<Item = &Erasures> {
         let sealed = self.sealed.iter().map(|segment| &segment.erasures);
         sealed.chain([&self.active.erasures])
+    }
+
+    fn redacted(&self) -> Vec<(Seq, Hash)> {
+        self.erasures().flat_map(|erasures| &erasures.redacted).copied().collect()
     }
 
     /// Checks that a redaction in the chain allows each payload to be gone.

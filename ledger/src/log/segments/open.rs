@@ -237,6 +237,11 @@ fn load(dir: &Path) -> Result<Loaded, LogError> {
     }
 }
 
+/// What the segments themselves say, without anything derived.
+pub(super) fn read_all(dir: &Path) -> Result<State, LogError> {
+    Ok(load_by(dir, Vec::new(), false)?.state)
+}
+
 /// The same, by what is derived or without it.
 fn load_by(dir: &Path, listed: Vec<Line>, believe: bool) -> Result<Loaded, LogError> {
     let (floor, names) = files::floor_and_segments(dir)?;
