@@ -197,6 +197,12 @@ impl Index {
         Ok(())
     }
 
+    /// Makes the index from the log alone, when it has said what the log does not.
+    pub(crate) fn make_again(&mut self, log: &dyn Log) -> Result<(), LogError> {
+        self.forget();
+        self.catch_up(log)
+    }
+
     /// Starts from nothing.
     fn forget(&mut self) {
         self.abandon_upkeep();
@@ -214,7 +220,7 @@ fn hash_at(log: &dyn Log, next: Seq) -> Result<Option<Hash>, LogError> {
 }
 
 /// The id of a stored event, unless it is erased.
-fn own_key(entry: &Entry) -> Option<Key> {
+pub(crate) fn own_key(entry: &Entry) -> Option<Key> {
     let envelope = Envelope::read(entry.payload()?).ok()?;
     Some(Key::of(envelope.source(), envelope.id()))
 }

@@ -3,6 +3,7 @@
 //! Many submissions go into one commit, so load makes commits larger and not slower. Each is
 //! recorded whole or not at all, and an event that is recorded already gets its first receipt.
 
+mod erased;
 mod find;
 
 use std::{collections::HashMap, hash::BuildHasherDefault, sync::Arc};
@@ -13,14 +14,16 @@ use crate::{
     entry::{Entry, Hash, Seq},
     envelope::{Envelope, Mark, Redaction, same_event},
     follower::Follower,
-    index::{Index, KeyHasher, redacted_key},
+    index::{Index, KeyHasher, own_key, redacted_key},
     log::{Log, LogError},
+    writer::erased::Erased,
 };
 
 /// The one writer of a log.
 pub struct Writer {
     log: Arc<dyn Log>,
     index: Index,
+    erased: Erased,
     /// The last head known to be durable, as followers see it. Only `store` moves it.
     published: Follower,
     on_publish: Option<Box<dyn Fn(Head) + Send>>,
@@ -85,7 +88,14 @@ impl Writer {
     pub fn open(log: Arc<dyn Log>, mut index: Index) -> Result<Writer, LogError> {
         index.catch_up(&*log)?;
         let published = Follower::new(log.head());
-        Ok(Writer { log, index, published, on_publish: None, in_doubt: false })
+        Ok(Writer {
+            log,
+            index,
+            erased: Erased::default(),
+            published,
+            on_publish: None,
+            in_doubt: false,
+        })
     }
 
     /// The end of what is recorded and durable.
@@ -226,11 +236,30 @@ impl Writer {
         if let Some(entry) = batch.find(draft.key()) {
             return Ok(compare(entry, draft));
         }
-        let Some(seq) = self.index.find(draft.key(), &*self.log)? else {
+        let Some(found) = self.index.find(draft.key(), &*self.log)? else {
             return Ok(Found::Nothing);
         };
-        let stored = self.log.read(seq, 1)?;
-        Ok(stored.first().map_or(Found::Nothing, |entry| compare(entry, draft)))
+        if let Some(entry) = self.proven(found, draft.key())? {
+            return Ok(compare(&entry, draft));
+        }
+        // The index is derived data, and cannot take an event away that the log does not hold.
+        self.index.make_again(&*self.log)?;
+        let found = self.index.find(draft.key(), &*self.log)?;
+        let proven = found.map(|seq| self.proven(seq, draft.key())).transpose()?.flatten();
+        Ok(proven.map_or(Found::Nothing, |entry| compare(&entry, draft)))
+    }
+
+    /// The entry that the index gives for a key, if the log itself says that it has that key.
+    fn proven(&mut self, seq: Seq, key: Key) -> Result<Option<Entry>, LogError> {
+        if seq >= self.head().next {
+            return Ok(None);
+        }
+        let Some(entry) = self.log.read(seq, 1)?.pop() else { return Ok(None) };
+        let fits = match entry.payload() {
+            Some(_) => own_key(&entry) == Some(key),
+            None => self.erased.holds(seq, key, &*self.log)?,
+        };
+        Ok(fits.then_some(entry))
     }
 
     /// Stores what is staged as one commit, and starts another.
