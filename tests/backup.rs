@@ -290,3 +290,29 @@ fn two_backups_at_once_do_not_meet() {
     Ran::of(held.output().unwrap()).exits(75).says("another process");
     backup(&ledger);
 }
+
+#[test]
+fn a_link_in_a_backup_leads_nothing_elsewhere() {
+    let ledger = Ledger::new();
+    fs::create_dir(ledger.dir.join("state")).unwrap();
+    fs::write(ledger.dir.join("state/cursors.json"), "{}").unwrap();
+    ledger.append(&notes("n", 10)).ok();
+    backup(&ledger);
+    let victim = ledger.temp.path().join("victim");
+    fs::create_dir(&victim).unwrap();
+    ledger.file("victim/letter", "kept");
+    let before = files(&victim);
+    for name in ["state", "keys", "log", "log/torn"] {
+        let (link, aside) = (place(&ledger).join(name), ledger.temp.path().join("aside"));
+        let moved = fs::rename(&link, &aside).is_ok();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        let ran = ledger.run(&["backup", "backup", "--with-keys"]).exits(5);
+        ran.says(&format!("{name} is a link"));
+        assert_eq!(files(&victim), before, "{name}");
+        fs::remove_file(&link).unwrap();
+        if moved {
+            fs::rename(&aside, &link).unwrap();
+        }
+    }
+    backup(&ledger);
+}

@@ -107,6 +107,7 @@ pub fn prepare(source: &Home, log: &SegmentLog, to: &Path) -> anyhow::Result<Mar
         if mark.ledger != first {
             return Err(conflict("is the backup of another ledger"));
         }
+        refuse_links(to)?;
         return Ok(mark);
     }
     if !is_empty(to)? {
@@ -116,7 +117,9 @@ pub fn prepare(source: &Home, log: &SegmentLog, to: &Path) -> anyhow::Result<Mar
         fs::create_dir_all(parent)
             .with_context(|| format!("cannot make the directory {}", parent.display()))?;
     }
-    make_dir(to)?;
+    if !to.is_dir() {
+        make_dir(to)?;
+    }
     let mark = Mark { ledger: first, head: None, finished_at: None };
     mark.write(to)?;
     Ok(mark)
@@ -150,9 +153,42 @@ fn is_empty(dir: &Path) -> anyhow::Result<bool> {
     Ok(true)
 }
 
+/// Makes sure that no link lies below a directory, so that all that is written or removed there is
+/// in it. The directory itself may be reached by a link.
+///
+/// # Errors
+/// Exit 5 for the first link found.
+pub fn refuse_links(dir: &Path) -> anyhow::Result<()> {
+    let looked = || format!("cannot look into {}", dir.display());
+    for file in fs::read_dir(dir).with_context(looked)? {
+        let file = file.with_context(looked)?;
+        let (path, kind) = (file.path(), file.file_type()?);
+        if kind.is_symlink() {
+            return Err(fail(
+                Code::Conflict,
+                format!(
+                    "{} is a link to another place; nothing was changed; put what it leads to \
+                     there, or remove it",
+                    path.display()
+                ),
+            ));
+        }
+        if kind.is_dir() {
+            refuse_links(&path)?;
+        }
+    }
+    Ok(())
+}
+
 fn make_dir(dir: &Path) -> anyhow::Result<()> {
-    match fs::DirBuilder::new().mode(0o700).create(dir) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+    let made = fs::DirBuilder::new().mode(0o700).create(dir);
+    // Looked at itself: behind a link lies what is another's.
+    let there = |e: &io::Error| {
+        e.kind() == io::ErrorKind::AlreadyExists
+            && fs::symlink_metadata(dir).is_ok_and(|found| found.is_dir())
+    };
+    match made {
+        Err(e) if !there(&e) => {
             Err(e).with_context(|| format!("cannot make the directory {}", dir.display()))
         }
         _ => Ok(()),
@@ -196,8 +232,11 @@ pub fn mirror(from: &Path, to: &Path) -> anyhow::Result<u64> {
             continue;
         }
         let path = file.path();
-        let removed =
-            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed = if file.file_type()?.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
         removed.with_context(|| format!("cannot remove {}", path.display()))?;
     }
     Ok(count)

@@ -10,6 +10,7 @@
 //! Files are 0600 and replaced whole, directories 0700.
 
 use std::{
+    ffi::OsStr,
     fs, io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -86,6 +87,11 @@ impl Store {
             let progress = read::<Progress>(&dir.join(PROGRESS))?.with_context(|| {
                 format!("{} is missing; put it back from a backup", dir.join(PROGRESS).display())
             })?;
+            // What is stored goes by the id, which must not lead elsewhere.
+            if dir.file_name() != Some(OsStr::new(&terms.id)) {
+                let shown = dir.join(TERMS).display().to_string();
+                return Err(fail(Code::Failure, format!("{shown} has another webhook's id")));
+            }
             let deliveries = read::<Deliveries>(&dir.join(DELIVERIES))?.unwrap_or_default();
             found.push(Endpoint { terms, progress, deliveries });
         }
