@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Ledger, copy_dir, files, note, notes};
+use crate::{
+    harness::{Ledger, copy_dir, files, note, notes},
+    tokens::{create, get},
+};
 
 /// A ledger with a backup beside it, and the backup's head.
 fn backed_up() -> (Ledger, String) {
@@ -138,4 +141,40 @@ fn a_damaged_copy_is_not_restored() {
         ledger.run(&[&["restore", "backup", "--head", &head], to].concat()).exits(3);
     }
     assert!(!backup.dir.join("home").exists() && !ledger.temp.path().join("new").exists());
+}
+
+#[test]
+fn nothing_beside_the_log_of_a_copy_opens_a_door_or_sends() {
+    let ledger = Ledger::new();
+    let token = create(&ledger, &[]);
+    let hook = ["webhook", "add", "https://hooks.example/in", "--output", "json"];
+    let id = ledger.run(&hook).ok().json()["id"].as_str().unwrap().to_owned();
+    ledger.run(&["backup", "backup"]).ok();
+    // What is refused takes nothing from a ledger that works.
+    ledger.run(&["restore", ledger.dir.to_str().unwrap(), "--accept-loss"]).exits(5);
+    assert!(ledger.dir.join("state/tokens.json").exists());
+    for (to, name) in [(&["--to", "new"][..], "new"), (&[], "backup")] {
+        let told = ledger.run(&[&["restore", "backup", "--accept-loss"], to].concat()).ok();
+        told.says("tokens were left out").says("webhooks are paused");
+        let new = at(&ledger, name);
+        assert!(!new.dir.join("state/tokens.json").exists());
+        let shown = new.run(&["webhook", "show", &id, "--output", "json"]).ok().json();
+        assert_eq!(shown["state"], "paused");
+        let server = new.serve();
+        get(&server, "/api/v1/rollouts", "").0.problem(401, "token_wanted");
+        get(&server, "/api/v1/rollouts", &token.text).0.problem(401, "wrong_token");
+        let made = create(&new, &[]);
+        assert_eq!(get(&server, "/api/v1/rollouts", &made.text).0.status, 200);
+        server.stop();
+    }
+}
+
+#[test]
+fn a_copy_with_a_link_in_it_is_not_restored() {
+    let (ledger, head) = backed_up();
+    let elsewhere = ledger.temp.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, ledger.temp.path().join("backup/state")).unwrap();
+    ledger.run(&["restore", "backup", "--head", &head]).exits(5).says("state is a link");
+    assert!(!ledger.temp.path().join("backup/home").exists());
 }

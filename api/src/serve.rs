@@ -45,6 +45,9 @@ use crate::{
 /// How long requests in flight may take to finish once the server is told to stop.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(4);
 
+/// What shows, for as long as there is a log, that a token was once made.
+const TOKEN_CREATED: &str = "rollout.token.created.v1";
+
 /// Serves until Ctrl-C or SIGTERM.
 ///
 /// # Errors
@@ -81,7 +84,7 @@ pub async fn serve(
     let (intake, mut writer) = ingest::start(engine, metrics.clone())?;
     let (heads, stop) = (intake.heads(), stopping.clone());
     let webhooks = Webhooks::start(&home, webhooks, log.clone(), heads, metrics.clone(), stop)?;
-    let (facts, mut views, made) = read_views(log, &home, intake.heads()).await?;
+    let (facts, mut views, made) = read_views(log, &home, intake.heads(), &stopping).await?;
     let token: Arc<str> = random_hex::<32>().into();
     let (verified, mut damaged) = verify_aside(&home, verifying, metrics.clone())?;
     let (log, heads) = (history, intake.heads());
@@ -144,19 +147,37 @@ pub async fn serve(
     recorded.and(folded).and(result)
 }
 
-/// Brings the views to the log's head, and asks them whether a token was ever made.
+/// Begins to keep the views, and tells whether a token was ever made. Unless the file of tokens or
+/// the views say so at once, all that was durable must have been read first: to listen before that
+/// could open a door that a token has closed.
 async fn read_views(
     log: Arc<dyn Log>,
     home: &Home,
     heads: watch::Receiver<Head>,
+    stopping: &CancellationToken,
 ) -> anyhow::Result<(Arc<Facts>, ViewsThread, bool)> {
+    let durable = heads.borrow().next.0;
     let home = home.clone();
     let read = spawn_blocking(move || {
         let (facts, views) = Facts::start(log, &home, heads)?;
-        let made = facts.holds("rollout.token.created.v1")?;
-        Ok((facts, views, made))
+        let made = !TokenFile::of(&home).read()?.is_empty() || facts.holds(TOKEN_CREATED)?;
+        anyhow::Ok((facts, views, made))
     });
-    read.await?
+    let (facts, views, made) = read.await??;
+    if made {
+        return Ok((facts, views, true));
+    }
+    let mut news = facts.news();
+    tokio::select! {
+        reached = news.wait_for(|next| *next >= durable) => {
+            reached.map_err(|_| anyhow::anyhow!("the views stopped before they were read"))?;
+        }
+        // Whoever comes in between finds the door closed.
+        () = stopping.cancelled() => return Ok((facts, views, true)),
+    }
+    let asking = facts.clone();
+    let made = spawn_blocking(move || asking.holds(TOKEN_CREATED)).await??;
+    Ok((facts, views, made))
 }
 
 /// Verifies the whole log beside the service: opening has checked what is new since the last clean

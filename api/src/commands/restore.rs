@@ -1,5 +1,8 @@
 //! `restore`: a copy becomes the ledger's home, to be written to.
 
+use std::{fs, io};
+
+use anyhow::Context as _;
 use ledger::{Hash, Log as _, SegmentLog, Seq, VerifyOptions};
 use serde_json::json;
 
@@ -8,13 +11,15 @@ use super::{
     verify::{parse_head, verified_dir},
 };
 use crate::{
-    backup::{Mark, mirror},
+    backup::{Mark, mirror, refuse_links},
     config::log::Restore,
     context::Context,
     engine::Engine,
     exit::{Code, fail},
     home::{Home, NewHome},
     intake, output,
+    tokens::file::TokenFile,
+    webhooks::{endpoint::State, store::Store},
 };
 
 pub(super) fn run(context: &Context, asked: &Restore) -> anyhow::Result<()> {
@@ -28,6 +33,7 @@ pub(super) fn run(context: &Context, asked: &Restore) -> anyhow::Result<()> {
         intake::check_words("--reason", reason)?;
     }
     let copy = Home::existing(&asked.copy)?;
+    refuse_links(copy.dir())?;
     let found = judged(&copy, head, asked.accept_loss)?;
     let reason = match &asked.reason {
         Some(reason) => format!("{reason}; {found}"),
@@ -83,10 +89,41 @@ fn judged(copy: &Home, head: Option<(Seq, Hash)>, accept: bool) -> anyhow::Resul
 
 /// Makes a copy the ledger's home. `from` is the id of the directory that it was copied from.
 fn restored(home: Home, from: Option<&str>, reason: &str) -> anyhow::Result<Home> {
-    let engine = Engine::move_here(&home, from, reason)?;
+    let engine = Engine::move_here(&home, from, reason, || close_doors(&home))?;
     engine.log.close()?;
     Mark::remove(home.dir())?;
     Ok(home)
+}
+
+/// Nothing proves what lies beside a copy's log. So no secret of it lets anyone in, and nothing is
+/// sent where it says, until a person wants so.
+fn close_doors(home: &Home) -> anyhow::Result<()> {
+    let tokens = TokenFile::of(home);
+    match fs::remove_file(tokens.path()) {
+        Ok(()) => output::say(
+            "access tokens were left out, since nothing proves the copy's: make new ones with \
+             `token create`",
+        )?,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => {
+            let shown = tokens.path().display();
+            return Err(e).with_context(|| format!("cannot remove {shown}"));
+        }
+    }
+    let store = Store::of(home);
+    let webhooks = store.load()?;
+    if webhooks.is_empty() {
+        return Ok(());
+    }
+    let _lock = store.lock()?;
+    for mut webhook in webhooks {
+        webhook.progress.state = State::Paused;
+        store.save_progress(&webhook)?;
+    }
+    Ok(output::say(
+        "webhooks are paused, since nothing proves the copy's: look at each URL with `webhook \
+         list`, and `webhook rotate` and `webhook resume` those that are right",
+    )?)
 }
 
 fn answer(context: &Context, home: &Home, reason: &str) -> anyhow::Result<()> {

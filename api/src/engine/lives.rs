@@ -115,7 +115,14 @@ impl Engine {
     ///
     /// # Errors
     /// Exit 5 when the directory, or the one that it was copied from, is the ledger's home.
-    pub fn move_here(home: &Home, from: Option<&str>, reason: &str) -> anyhow::Result<Engine> {
+    /// Whatever `before` returns, which is called when it is certain that it is not, and before
+    /// anything is changed.
+    pub fn move_here(
+        home: &Home,
+        from: Option<&str>,
+        reason: &str,
+        before: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<Engine> {
         let (mut engine, torn) = Engine::open_log(home, Clock::start)?;
         let Homes(homes) = engine.homes()?;
         let newest = homes.last().cloned().unwrap_or_default();
@@ -124,6 +131,7 @@ impl Engine {
             let way = "if it is a plain copy of the home, remove the file `home` from it first";
             return Err(fail(Code::Conflict, format!("{what}; {way}")));
         }
+        before()?;
         let id = random_hex::<16>();
         // A crash after this leaves a copy, since no entry names this home yet.
         home.claim(&id)?;
