@@ -101,6 +101,20 @@ fn a_restore_wants_a_head_or_an_accepted_loss() {
 }
 
 #[test]
+fn a_backup_that_was_never_finished_is_not_restored_unasked() {
+    let (ledger, head) = backed_up();
+    let mark = ledger.temp.path().join("backup/backup.json");
+    let mut unfinished: Value = serde_json::from_slice(&fs::read(&mark).unwrap()).unwrap();
+    unfinished["head"] = Value::Null;
+    fs::write(&mark, unfinished.to_string()).unwrap();
+    let refused = ledger.run(&["restore", "backup", "--head", &head]).exits(5);
+    refused.says("never finished");
+    ledger.run(&["restore", "backup", "--accept-loss"]).ok();
+    let reason = last(&at(&ledger, "backup"))["data"]["reason"].clone();
+    assert!(reason.as_str().unwrap().contains("never finished"), "{reason}");
+}
+
+#[test]
 fn a_restore_does_not_make_two_of_a_ledger_that_is_there() {
     let (ledger, _) = backed_up();
     let source = ledger.dir.to_str().unwrap();

@@ -66,6 +66,12 @@ fn judged(copy: &Home, head: Option<(Seq, Hash)>, accept: bool) -> anyhow::Resul
         let way = "look for a newer copy, or say --accept-loss, which is recorded";
         return Err(fail(Code::Tampered, format!("{what}; {way}")));
     }
+    let unfinished = Mark::read(copy.dir())?.is_some_and(|mark| mark.head.is_none());
+    if unfinished && !accept {
+        let what = "the copy is a backup that was never finished, so entries may be missing";
+        let way = "run `backup` into it once more, or say --accept-loss, which is recorded";
+        return Err(fail(Code::Conflict, format!("{what}; {way}")));
+    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let expect_head = if beyond.is_none() { head } else { None };
     let options = VerifyOptions { threads, expect_head, ..VerifyOptions::default() };
@@ -84,7 +90,8 @@ fn judged(copy: &Home, head: Option<(Seq, Hash)>, accept: bool) -> anyhow::Resul
                          lost, which is accepted"
             .to_owned(),
     };
-    Ok(format!("restored from a copy that ends at entry {last}; {found}"))
+    let unfinished = if unfinished { ", a backup that was never finished," } else { "" };
+    Ok(format!("restored from a copy{unfinished} that ends at entry {last}; {found}"))
 }
 
 /// Makes a copy the ledger's home. `from` is the id of the directory that it was copied from.
