@@ -46,8 +46,12 @@ struct Closing(Arc<Queue<Answer>>);
 struct Answer(oneshot::Sender<Result<Outcome, InDoubt>>);
 
 /// The writer's thread, which ends with the last [`Intake`] or when it is told to.
+///
+/// Whoever drops it without [`WriterThread::join`] waits all the same: a process that ended while the
+/// log is being closed would leave half of a file behind.
 pub struct WriterThread {
-    thread: thread::JoinHandle<anyhow::Result<Engine>>,
+    thread: Option<thread::JoinHandle<anyhow::Result<Engine>>>,
+    queue: Arc<Queue<Answer>>,
     /// Fires when the thread ends, whatever the reason.
     pub ended: oneshot::Receiver<()>,
 }
@@ -67,8 +71,8 @@ pub fn start(mut engine: Engine, metrics: Arc<Metrics>) -> anyhow::Result<(Intak
         let _ = end.send(());
         result
     })?;
-    let intake = Intake { queue: Arc::new(Closing(queue)), head, space };
-    Ok((intake, WriterThread { thread, ended }))
+    let intake = Intake { queue: Arc::new(Closing(queue.clone())), head, space };
+    Ok((intake, WriterThread { thread: Some(thread), queue, ended }))
 }
 
 fn run(mut engine: Engine, queue: &Queue<Answer>, metrics: &Metrics) -> anyhow::Result<Engine> {
@@ -140,10 +144,50 @@ impl Reply for Answer {
 
 impl WriterThread {
     /// Waits for the thread and says why it ended. Blocks: call it where blocking is allowed.
-    pub fn join(self) -> anyhow::Result<()> {
-        match self.thread.join() {
-            Ok(result) => result.map(drop),
-            Err(_) => Err(anyhow::anyhow!("the writer's thread panicked")),
+    pub fn join(mut self) -> anyhow::Result<()> {
+        match self.thread.take().map(thread::JoinHandle::join) {
+            Some(Ok(result)) => result.map(drop),
+            Some(Err(_)) => Err(anyhow::anyhow!("the writer's thread panicked")),
+            None => Ok(()),
         }
+    }
+}
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.queue.close();
+            // Whoever drops it has an error already, which is the one to be told.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock, engine};
+
+    /// A service whose views cannot be opened ends before it serves, and must end as cleanly.
+    #[test]
+    fn a_writer_that_is_dropped_has_closed_its_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let (home, _) = engine::init(&dir.path().join("ledger"), None).unwrap();
+        let mut engine = Engine::open(&home).unwrap();
+        engine.append_own("rollout.ledger.writer_opened.v1", "w", writer_opened()).unwrap();
+        let head = home.log().join("head");
+        let before = std::fs::read_to_string(&head).unwrap();
+        assert!(before.starts_with("0 "), "only closing writes it: {before}");
+        let metrics = Arc::new(Metrics::new("test", clock::wall_us()));
+        let (intake, writer) = start(engine, metrics).unwrap();
+        let hash = intake.heads().borrow().hash;
+        drop(writer);
+        assert_eq!(std::fs::read_to_string(head).unwrap(), format!("1 {hash}\n"));
+        assert!(!home.log().join("head.tmp").exists());
+        Engine::open(&home).unwrap();
+    }
+
+    fn writer_opened() -> serde_json::Value {
+        serde_json::json!({ "version": "test", "host_id": "h", "basis": "observed" })
     }
 }
