@@ -50,6 +50,7 @@ pub mod follower;
 pub mod index;
 pub mod log;
 pub mod queue;
+mod regular;
 pub mod shared;
 mod sync;
 pub mod verify;

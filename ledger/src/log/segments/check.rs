@@ -13,6 +13,7 @@ use crate::{
         Damage, LogError,
         segments::frame::{FrameReader, NoFrame},
     },
+    regular,
     verify::rules::{COMPARE, Checks, Findings, RESTORE, Rules, damage, describe, name_swap},
 };
 
@@ -62,7 +63,7 @@ pub(crate) enum Start {
 /// Reads and checks. An `Err` is the system's; what is wrong with the file is in the result.
 pub(crate) fn check(path: &Path, start: Start, checks: &Checks) -> Result<SegmentCheck, LogError> {
     let reading = || LogError::while_(format!("reading {}", path.display()));
-    let mut file = File::open(path).map_err(reading())?;
+    let mut file = regular::open(path).map_err(reading())?;
     let (head, offset) = match start {
         Start::Unjoined(first) => (Head { next: first, ..Head::GENESIS }, 0),
         Start::After(head, offset) => (head, offset),

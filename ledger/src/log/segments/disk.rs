@@ -13,6 +13,8 @@ use std::{
     path::Path,
 };
 
+use crate::regular;
+
 /// Changes names and makes them durable.
 ///
 /// A change is durable once a sync that began after it has returned `Ok`: [`sync_dir`] for what a
@@ -96,6 +98,7 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        regular::check(path)?;
         Ok(Box::new(File::create(path)?))
     }
 
@@ -124,6 +127,7 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> Result<File, TryLockError> {
+        regular::check(path).map_err(TryLockError::Error)?;
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
         let file = file.map_err(TryLockError::Error)?;
         file.try_lock().map(|()| file)

@@ -12,10 +12,13 @@ use crate::{
         LogError,
         segments::disk::{Disk, write_all_at},
     },
+    regular,
 };
 
 /// The text file that says what must be there: `SEQ HASH` and a line feed.
 const FLOOR: &str = "head";
+/// Bytes of it that are read: more than its one line can have, so that a longer file does not fit.
+const FLOOR_SIZE_MAX: u64 = 256;
 /// Held open and locked by the one process that writes.
 const LOCK: &str = "lock";
 /// Ends of files that were cut off at a start.
@@ -78,7 +81,7 @@ pub(crate) enum Floor {
 /// Reads `log/head`.
 pub(crate) fn read_floor(dir: &Path) -> Result<Floor, LogError> {
     let path = dir.join(FLOOR);
-    match fs::read(&path) {
+    match regular::read(&path, FLOOR_SIZE_MAX) {
         Ok(bytes) => Ok(parse_floor(&bytes).unwrap_or(Floor::Unreadable)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Floor::Absent),
         Err(e) => Err(LogError::while_(format!("reading {}", path.display()))(e)),
@@ -210,7 +213,7 @@ pub(crate) fn keep_torn(
     make_dir(disk, &torn)?;
     for copy in 0..u32::MAX {
         let path = torn.join(format!("{:020}-{copy}.torn", seq.0));
-        match fs::read(&path) {
+        match regular::read(&path, bytes.len() as u64 + 1) {
             Ok(kept) if kept != bytes => continue,
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(keeping()(e)),
             // The same bytes may be shown and not be on the disk, if a sync has failed.

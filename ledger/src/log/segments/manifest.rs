@@ -24,9 +24,13 @@ use crate::{
             map::{Segment, header_at},
         },
     },
+    regular,
 };
 
 const FILE: &str = "manifest";
+/// Bytes of it that are read: the lines of a hundred thousand segments, 6 TiB of log. A longer one
+/// counts as missing.
+const SIZE_MAX: u64 = 16 * 1024 * 1024;
 /// The first line. A later layout has another.
 const TITLE: &str =
     "rollout-ledger manifest 1: file last hash size last_at redactions erased recorded_at_us";
@@ -81,8 +85,9 @@ impl Line {
 
 /// The lines of the manifest; none if it is missing, unreadable or not as it was written.
 pub(crate) fn read(dir: &Path) -> Vec<Line> {
-    let text = fs::read_to_string(dir.join(FILE));
-    text.ok().and_then(|text| parse(&text)).unwrap_or_default()
+    let bytes = regular::read(&dir.join(FILE), SIZE_MAX).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    text.and_then(|text| parse(&text)).unwrap_or_default()
 }
 
 fn parse(text: &str) -> Option<Vec<Line>> {
@@ -164,7 +169,7 @@ fn difference(dir: &Path, line: &Line) -> Option<String> {
         });
     };
     let (size, listed) = (metadata.len(), line.size);
-    let ends = File::open(&path).ok().and_then(|file| header_at(&file, line.last_at.into()));
+    let ends = regular::open(&path).ok().and_then(|file| header_at(&file, line.last_at.into()));
     let replaced = ends.is_none_or(|header| header.hash() != line.head.hash);
     match (replaced, size == listed) {
         (false, true) => None,

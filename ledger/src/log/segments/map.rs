@@ -38,10 +38,11 @@ use crate::{
             disk::Disk,
             erase::Erasures,
             files,
-            frame::{FRONT_SIZE, peek_header},
+            frame::{FRONT_SIZE, OVERHEAD, peek_header},
             manifest::Line,
         },
     },
+    regular,
     verify::rules::Checks,
 };
 
@@ -103,15 +104,20 @@ impl Segment {
     /// The segment as its map has it, if that fits the file.
     pub(crate) fn load(dir: &Path, first: Seq) -> Option<Segment> {
         let map = files::map(dir, first);
-        let mut file = File::open(&map).ok()?;
+        let mut file = regular::open(&map).ok()?;
         let mut fixed = [0; FIXED_SIZE];
         file.read_exact(&mut fixed).ok()?;
         let (redacted, erased) = parse_counts(&fixed)?;
-        let len = file.metadata().ok()?.len();
-        let targets = redacted.checked_add(erased)?.checked_mul(TARGET_SIZE)?;
-        if targets as u64 > len {
+        let (head, size) = parse_fixed(&fixed, first)?;
+        // A file may have the length for more than there is memory, and none of the bytes: what it
+        // claims must fit the segment first.
+        let file_size = std::fs::metadata(files::segment(dir, first)).ok()?.len();
+        let entries = head.len_from(first);
+        let fits = entries as u64 <= size / OVERHEAD as u64 && redacted.max(erased) <= entries;
+        if file_size != size || !fits {
             return None;
         }
+        let targets = redacted.checked_add(erased)?.checked_mul(TARGET_SIZE)?;
         let mut rest = vec![0; targets + 4];
         file.read_exact(&mut rest).ok()?;
         let (targets, crc) = rest.split_last_chunk::<4>()?;
@@ -125,12 +131,8 @@ impl Segment {
         let (redacted, erased) = targets.split_at_checked(redacted)?;
         let parse = |targets: &[_]| targets.iter().filter_map(parse_target).collect();
         let erasures = Erasures { erased: parse(erased), redacted: parse(redacted) };
-        let (head, size) = parse_fixed(&fixed, first)?;
-        let offsets = OnceLock::new();
-        let segment =
-            Segment { first, head, size, erasures, offsets, last_at: OnceLock::new(), map };
-        let file_size = std::fs::metadata(files::segment(dir, first)).ok()?.len();
-        (file_size == size).then_some(segment)
+        let (offsets, last_at) = (OnceLock::new(), OnceLock::new());
+        Some(Segment { first, head, size, erasures, offsets, last_at, map })
     }
 
     /// How many entries it holds.
@@ -153,7 +155,8 @@ impl Segment {
     }
 
     fn read_offsets(&self) -> Option<Vec<u32>> {
-        let bytes = std::fs::read(&self.map).ok()?;
+        let size = self.offsets_at() + (self.len() + 1) * 4;
+        let bytes = regular::read(&self.map, size as u64 + 1).ok()?;
         let offsets = bytes.get(self.offsets_at()..)?;
         let (offsets, crc) = offsets.split_last_chunk::<4>()?;
         if crc32fast::hash(offsets) != u32::from_be_bytes(*crc) {
@@ -209,7 +212,7 @@ impl Segment {
         if let Some(at) = self.last_at.get() {
             return Some(*at);
         }
-        let map = File::open(&self.map).ok()?;
+        let map = regular::open(&self.map).ok()?;
         let mut last = [0; 4];
         map.read_exact_at(&mut last, map.metadata().ok()?.len().checked_sub(8)?).ok()?;
         Some(*self.last_at.get_or_init(|| u32::from_be_bytes(last)))
@@ -220,7 +223,7 @@ impl Segment {
     /// map of another history must not pass, even if the files have one size.
     pub(crate) fn fits(&self, dir: &Path, before: Head) -> bool {
         let read = || {
-            let file = File::open(files::segment(dir, self.first)).ok()?;
+            let file = regular::open(&files::segment(dir, self.first)).ok()?;
             let first = header_at(&file, 0)?;
             Some((first, header_at(&file, self.last_at()?.into())?))
         };

@@ -30,14 +30,27 @@ const COPY_SIZE: usize = 1024 * 1024;
 
 /// Removes what a crash left of files that were being written: an erased payload may be in one.
 pub(super) fn remove_temporaries(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
-    let removing = || LogError::while_(format!("removing temporary files in {}", dir.display()));
+    let removing = || LogError::while_(format!("looking for temporary files in {}", dir.display()));
     let files = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>);
     for file in files.map_err(removing())? {
         if file.path().extension().is_some_and(|extension| extension == "tmp") {
-            disk.remove(&file.path()).map_err(removing())?;
+            disk.remove(&file.path()).map_err(LogError::while_(leftover(&file.path())))?;
         }
     }
     Ok(())
+}
+
+/// What is to be said of a temporary file that cannot be removed.
+fn leftover(path: &Path) -> String {
+    let (place, elsewhere) =
+        (path.display(), path.with_added_extension("moved").display().to_string());
+    if path.is_dir() {
+        return format!(
+            "removing {place}: names that end in .tmp are for files that a crash left, and this is a \
+             directory that somebody made; look what is in it, and type: mv '{place}' '{elsewhere}'"
+        );
+    }
+    format!("removing {place}, which a crash left and which may hold an erased payload")
 }
 
 /// Keeps a torn tail elsewhere, then cuts it off. Either can be done again after a crash.
