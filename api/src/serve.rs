@@ -9,7 +9,7 @@ pub(crate) mod door;
 use std::{io::Write as _, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
-use ledger::{Head, Log, LogError, Report, VerifyOptions};
+use ledger::{Head, IndexWatch, Log, LogError, Report, VerifyOptions, verify_with_index};
 use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -79,7 +79,7 @@ pub async fn serve(
     let opening = home.clone();
     let engine = spawn_blocking(move || open(&opening)).await??;
     let log = engine.log.clone();
-    let (verifying, history) = (log.clone(), log.clone());
+    let (verifying, history) = ((log.clone(), engine.writer.index_watch()), log.clone());
     let metrics = Arc::new(Metrics::new(VERSION, clock::wall_us()));
     let (intake, mut writer) = ingest::start(engine, metrics.clone())?;
     let (heads, stop) = (intake.heads(), stopping.clone());
@@ -181,21 +181,25 @@ async fn read_views(
 }
 
 /// Verifies the whole log beside the service: opening has checked what is new since the last clean
-/// stop, and what is older may have been changed meanwhile. `readyz` waits for it.
+/// stop, and what is older may have been changed meanwhile. `readyz` waits for it. The index of ids is
+/// compared with the log as well, and the writer makes it again if it lies.
 fn verify_aside(
     home: &Home,
-    log: Arc<dyn Log>,
+    (log, index): (Arc<dyn Log>, IndexWatch),
     metrics: Arc<Metrics>,
 ) -> std::io::Result<(watch::Receiver<bool>, oneshot::Receiver<anyhow::Error>)> {
     let (done, verified) = watch::channel(false);
     let (tell, damaged) = oneshot::channel();
     let home = home.clone();
     thread::Builder::new().name("verify".to_owned()).spawn(move || {
-        let found = ledger::verify(&*log, &VerifyOptions::default());
+        let found = verify_with_index(&*log, &index, &VerifyOptions::default());
         let sound = found.as_ref().is_ok_and(|report| report.first_bad.is_none());
         let entries = found.as_ref().map_or(0, |report| report.entries);
         metrics.verified(sound, entries, clock::wall_us());
         if let Ok(report) = &found {
+            for note in &report.notes {
+                tracing::warn!("{note}");
+            }
             Verified::of(report, clock::wall_us()).note(&home);
         }
         let error = match found {

@@ -9,6 +9,7 @@
 //! no commit waits for the whole of one.
 
 mod building;
+pub(crate) mod claims;
 mod filter;
 mod run;
 mod upkeep;
@@ -17,8 +18,11 @@ use std::{
     collections::HashMap,
     fs,
     hash::{BuildHasherDefault, Hasher},
-    path::PathBuf,
-    sync::Arc,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{
@@ -55,6 +59,28 @@ pub struct Index {
     tail_first: Seq,
     next: Seq,
     upkeep: Upkeep,
+    /// Set when somebody has seen it lie: see [`IndexWatch`].
+    doubted: Arc<AtomicBool>,
+}
+
+/// Compares an index that a writer uses with the log, from another thread: see
+/// [`verify_with_index`](crate::verify_with_index).
+#[derive(Clone, Debug)]
+pub struct IndexWatch {
+    dir: Option<PathBuf>,
+    doubted: Arc<AtomicBool>,
+}
+
+impl IndexWatch {
+    /// Where the files are, if there are any.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.dir.as_deref()
+    }
+
+    /// Has the writer make the index again from the log before it believes it once more.
+    pub(crate) fn doubt(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
+    }
 }
 
 type Ids = HashMap<Key, Seq, BuildHasherDefault<KeyHasher>>;
@@ -89,7 +115,13 @@ impl Index {
             tail_first: Seq(0),
             next: Seq(0),
             upkeep: Upkeep::default(),
+            doubted: Arc::default(),
         }
+    }
+
+    /// For a thread that compares it with the log while a writer uses it.
+    pub(crate) fn watch(&self) -> IndexWatch {
+        IndexWatch { dir: self.dir.clone(), doubted: self.doubted.clone() }
     }
 
     /// How many entries of the log it covers.
@@ -122,11 +154,14 @@ impl Index {
 
     /// Where the event with this key is recorded.
     pub(crate) fn find(&mut self, key: Key, log: &dyn Log) -> Result<Option<Seq>, LogError> {
-        if let Ok(found) = self.find_here(key) {
+        let doubted = self.doubted.load(Ordering::Relaxed);
+        if let Ok(found) = self.find_here(key)
+            && !doubted
+        {
             return Ok(found);
         }
-        self.forget();
-        self.catch_up(log)?;
+        self.make_again(log)?;
+        self.doubted.store(false, Ordering::Relaxed);
         self.find_here(key).map_err(|Damaged| {
             let source = std::io::Error::other("it cannot be read even when just written");
             LogError::Unavailable { doing: "using the index of ids".to_owned(), source }
@@ -175,7 +210,7 @@ impl Index {
         let Ok(files) = fs::read_dir(dir) else { return Ok(()) };
         let mut runs = Vec::new();
         for path in files.filter_map(|file| Some(file.ok()?.path())) {
-            match Run::open(&path) {
+            match Run::open(&path, log.head().next.0) {
                 Ok(run) => runs.push(Arc::new(run)),
                 Err(Damaged) => drop(fs::remove_file(&path)),
             }
@@ -184,7 +219,13 @@ impl Index {
         runs.sort_by_key(|run| (run.stretch.first, std::cmp::Reverse(run.stretch.next)));
         for run in runs {
             let Stretch { first, next, hash } = run.stretch;
-            let fits = first == self.next && next > first && hash_at(log, next)? == Some(hash);
+            // Every entry has an id, and tells it as long as it has its payload: with fewer keys
+            // than that, a writer would take for new what is recorded.
+            let telling = next.0.saturating_sub(first.0).saturating_sub(log.erased(first, next));
+            let fits = first == self.next
+                && next > first
+                && run.len() as u64 >= telling
+                && hash_at(log, next)? == Some(hash);
             if fits {
                 self.next = next;
                 self.runs.push(run);

@@ -63,7 +63,7 @@ pub use draft::{
 pub use entry::{Digest, Entry, HASH_CONTEXT, HEADER_SIZE, Hash, Header, RECORDED_AT_US_MAX, Seq};
 pub use envelope::{Envelope, same_event};
 pub use follower::Follower;
-pub use index::Index;
+pub use index::{Index, IndexWatch};
 pub use log::{
     Damage, Log, LogError,
     memory::MemoryLog,
@@ -71,5 +71,8 @@ pub use log::{
 };
 pub use queue::{Queue, Refused, Reply};
 pub use shared::{RecordError, SharedWriter};
-pub use verify::{Report, VerifyOptions, segments_size, verify, verify_dir, verify_dir_watched};
+pub use verify::{
+    Report, VerifyOptions, segments_size, verify, verify_dir, verify_dir_watched,
+    verify_dir_with_ids, verify_with_index,
+};
 pub use writer::{InDoubt, Outcome, Receipt, RedactError, Writer};

@@ -37,6 +37,12 @@ pub trait Log: Send + Sync + 'static {
         Ok(self.read(from, limit)?.iter().map(|entry| *entry.header()).collect())
     }
 
+    /// How many entries from `from` to before `until` have no payload any more, as far as that is
+    /// known without reading them: perhaps more than there are, never fewer.
+    fn erased(&self, from: Seq, until: Seq) -> u64 {
+        until.0.saturating_sub(from.0)
+    }
+
     /// Takes an entry's payload away for good and leaves its header. Doing it again does nothing.
     ///
     /// Only after the redaction that allows it is durable: see

@@ -7,17 +7,19 @@
 
 mod cause;
 mod directory;
+mod ids;
 pub(crate) mod rules;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-pub use directory::{segments_size, verify_dir, verify_dir_watched};
+pub use directory::{segments_size, verify_dir, verify_dir_watched, verify_dir_with_ids};
 pub use rules::ClockStep;
 use rules::{Checks, Findings, Known, RESTORE, Rules, damage, name_swap};
 
 use crate::{
     chain::Head,
     entry::{Hash, Seq},
+    index::{IndexWatch, claims::Claims},
     log::{Damage, Log, LogError},
 };
 
@@ -59,7 +61,12 @@ pub struct Report {
     pub first_bad: Option<Damage>,
     /// A commit in pieces behind the last whole one, as a crash or a writer at work leaves it.
     pub torn: Option<Torn>,
-    /// What a person should know, though it is no sign of tampering.
+    /// Entries that have one source and id, the earlier first: an event that was recorded twice. Each
+    /// is as it was written. Empty where ids were not compared.
+    pub doubled: Vec<(Seq, Seq)>,
+    /// Files of the index of ids that do not say what the log says.
+    pub lying: Vec<PathBuf>,
+    /// What a person should know, though the entries are as they were written.
     pub notes: Vec<String>,
 }
 
@@ -96,7 +103,25 @@ impl Report {
 
 /// Checks all entries of a log, through the log. For a directory, [`verify_dir`] sees more.
 pub fn verify(log: &dyn Log, options: &VerifyOptions) -> Result<Report, LogError> {
-    let checks = options.checks(None);
+    verify_by(log, options.checks(None))
+}
+
+/// [`verify`], which also compares the index that a writer uses with the log, and the ids in the log
+/// with each other. The writer makes the index again if it lies.
+pub fn verify_with_index(
+    log: &dyn Log,
+    index: &IndexWatch,
+    options: &VerifyOptions,
+) -> Result<Report, LogError> {
+    let claims = Arc::new(Claims::open(index.dir(), log.head().next.0));
+    let report = verify_by(log, Checks { claims: Some(claims), ..options.checks(None) })?;
+    if !report.lying.is_empty() {
+        index.doubt();
+    }
+    Ok(report)
+}
+
+fn verify_by(log: &dyn Log, checks: Checks) -> Result<Report, LogError> {
     let mut rules = Rules::new(&checks, Head::GENESIS);
     let first_bad = loop {
         let page = log.read(rules.head.next, PAGE_LEN)?;
@@ -114,7 +139,14 @@ pub fn verify(log: &dyn Log, options: &VerifyOptions) -> Result<Report, LogError
             break broken;
         }
     };
-    Ok(Report::conclude(&checks, rules.head, rules.findings, first_bad))
+    let next = rules.head.next;
+    let judged = match (&checks.claims, &first_bad) {
+        (Some(claims), None) => Some(claims.judge(&rules.findings, next, log)?),
+        _ => None,
+    };
+    let mut report = Report::conclude(&checks, rules.head, rules.findings, first_bad);
+    report.tell_ids(judged);
+    Ok(report)
 }
 
 impl VerifyOptions {
@@ -129,6 +161,7 @@ impl VerifyOptions {
             payloads: self.payloads,
             opened_first: self.opened_first,
             known: known.map(|(seq, hash, code, from)| Known { seq, hash, code, from }).collect(),
+            claims: None,
         }
     }
 }
@@ -159,6 +192,8 @@ impl Report {
             clock_steps: findings.clock_steps,
             first_bad,
             torn: None,
+            doubled: Vec::new(),
+            lying: Vec::new(),
             notes: Vec::new(),
         }
     }

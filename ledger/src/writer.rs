@@ -14,7 +14,7 @@ use crate::{
     entry::{Entry, Hash, Seq},
     envelope::{Envelope, Mark, Redaction, same_event},
     follower::Follower,
-    index::{Index, KeyHasher, own_key, redacted_key},
+    index::{Index, IndexWatch, KeyHasher, redacted_key},
     log::{Log, LogError},
     writer::erased::Erased,
 };
@@ -104,8 +104,16 @@ impl Writer {
     }
 
     /// The entry that holds the event of this source and id, if one does; also one that is erased.
+    ///
+    /// `Some` is what the log itself says. `None` rests on the index: see section 9 of
+    /// `docs/FORMAT.md`.
     pub fn recorded(&mut self, source: &str, id: &str) -> Result<Option<Seq>, LogError> {
-        self.index.find(Key::of(source, id), &*self.log)
+        Ok(self.find(source, id)?.map(|entry| entry.seq()))
+    }
+
+    /// For a thread that compares the index of ids with the log meanwhile.
+    pub fn index_watch(&self) -> IndexWatch {
+        self.index.watch()
     }
 
     /// Sees every head from now on, from any thread.
@@ -236,30 +244,8 @@ impl Writer {
         if let Some(entry) = batch.find(draft.key()) {
             return Ok(compare(entry, draft));
         }
-        let Some(found) = self.index.find(draft.key(), &*self.log)? else {
-            return Ok(Found::Nothing);
-        };
-        if let Some(entry) = self.proven(found, draft.key())? {
-            return Ok(compare(&entry, draft));
-        }
-        // The index is derived data, and cannot take an event away that the log does not hold.
-        self.index.make_again(&*self.log)?;
-        let found = self.index.find(draft.key(), &*self.log)?;
-        let proven = found.map(|seq| self.proven(seq, draft.key())).transpose()?.flatten();
-        Ok(proven.map_or(Found::Nothing, |entry| compare(&entry, draft)))
-    }
-
-    /// The entry that the index gives for a key, if the log itself says that it has that key.
-    fn proven(&mut self, seq: Seq, key: Key) -> Result<Option<Entry>, LogError> {
-        if seq >= self.head().next {
-            return Ok(None);
-        }
-        let Some(entry) = self.log.read(seq, 1)?.pop() else { return Ok(None) };
-        let fits = match entry.payload() {
-            Some(_) => own_key(&entry) == Some(key),
-            None => self.erased.holds(seq, key, &*self.log)?,
-        };
-        Ok(fits.then_some(entry))
+        let found = self.find_key(draft.key())?;
+        Ok(found.map_or(Found::Nothing, |entry| compare(&entry, draft)))
     }
 
     /// Stores what is staged as one commit, and starts another.

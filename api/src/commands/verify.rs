@@ -5,7 +5,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use ledger::{Hash, Report, Seq, VerifyOptions, segments_size, verify_dir_watched};
+use ledger::{Hash, Report, Seq, VerifyOptions, segments_size, verify_dir_with_ids};
 use serde_json::{Value, json};
 
 use crate::{
@@ -43,7 +43,7 @@ pub(super) fn verified_dir(log: &Path, options: &VerifyOptions) -> anyhow::Resul
         let checked = |bytes| {
             done.fetch_add(bytes, Ordering::Relaxed);
         };
-        verify_dir_watched(log, options, &checked)
+        verify_dir_with_ids(log, options, &checked)
     });
     Ok(report?)
 }
@@ -70,6 +70,9 @@ fn shown(report: &Report) -> Value {
             "seq": step.seq.0,
             "from": moment::shown_us(step.from_us),
             "to": moment::shown_us(step.to_us),
+        })).collect::<Vec<_>>(),
+        "recorded_twice": report.doubled.iter().map(|(first, again)| json!({
+            "seq": first.0, "again": again.0,
         })).collect::<Vec<_>>(),
         "notes": report.notes,
     });

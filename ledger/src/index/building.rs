@@ -121,23 +121,23 @@ impl Building {
 
 /// How far a run has been read.
 #[derive(Debug)]
-struct Cursor {
+pub(super) struct Cursor {
     run: Arc<Run>,
     /// The page after this one.
     page: usize,
     rest: std::vec::IntoIter<(Key, Seq)>,
-    next: Option<(Key, Seq)>,
+    pub(super) next: Option<(Key, Seq)>,
 }
 
 impl Cursor {
-    fn at_start(run: &Arc<Run>) -> Result<Cursor, Damaged> {
+    pub(super) fn at_start(run: &Arc<Run>) -> Result<Cursor, Damaged> {
         let (run, rest) = (run.clone(), Vec::new().into_iter());
         let mut cursor = Cursor { run, page: 0, rest, next: None };
         cursor.advance()?;
         Ok(cursor)
     }
 
-    fn advance(&mut self) -> Result<(), Damaged> {
+    pub(super) fn advance(&mut self) -> Result<(), Damaged> {
         self.next = self.rest.next();
         if self.next.is_none() {
             self.rest = self.run.page(self.page)?.into_iter();

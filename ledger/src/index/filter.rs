@@ -17,8 +17,13 @@ pub(crate) struct Filter {
 
 impl Filter {
     pub(crate) fn with_capacity(keys: usize) -> Filter {
-        let bits = keys.max(1) * BITS_PER_KEY;
-        Filter { blocks: vec![[0; BLOCK_LEN]; bits.div_ceil(BLOCK_LEN * 64)] }
+        Filter { blocks: vec![[0; BLOCK_LEN]; Filter::words_for(keys) / BLOCK_LEN] }
+    }
+
+    /// How many words the filter of so many keys has.
+    pub(crate) fn words_for(keys: usize) -> usize {
+        let bits = keys.max(1).saturating_mul(BITS_PER_KEY);
+        bits.div_ceil(BLOCK_LEN * 64) * BLOCK_LEN
     }
 
     pub(crate) fn from_blocks(blocks: Vec<[u64; BLOCK_LEN]>) -> Filter {

@@ -25,6 +25,7 @@ use crate::{
     draft::Key,
     entry::{Hash, Seq},
     index::filter::{Filter, Probe},
+    regular,
 };
 
 const MAGIC: &[u8; 8] = b"RLIDX001";
@@ -33,6 +34,8 @@ const FIXED_SIZE: usize = 72;
 const PAGE_LEN: usize = 256;
 const ROW_SIZE: usize = 24;
 const PAGE_SIZE: usize = PAGE_LEN * ROW_SIZE + 4;
+/// The most keys that an entry gives: its own, and of a redaction its target's.
+const KEYS_PER_ENTRY: u64 = 2;
 
 /// A stretch of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +72,21 @@ impl From<io::Error> for Damaged {
 }
 
 impl Run {
-    /// Opens a run. Its pages are checked when they are read.
-    pub(crate) fn open(path: &Path) -> Result<Run, Damaged> {
-        let file = File::open(path)?;
+    /// Opens a run of a log of at most so many entries. Its pages are checked when they are read.
+    ///
+    /// Nothing is believed about its size before it is compared with what such a log can have: a
+    /// file may claim more than there is memory, and have the length for it without the bytes.
+    pub(crate) fn open(path: &Path, entries_max: u64) -> Result<Run, Damaged> {
+        let file = regular::open(path)?;
         let mut fixed = [0; FIXED_SIZE];
         file.read_exact_at(&mut fixed, 0)?;
         let (stretch, len, words) = parse_fixed(&fixed).ok_or(Damaged)?;
+        let Stretch { first, next, .. } = stretch;
+        let entries =
+            next.0.checked_sub(first.0).filter(|_| next.0 <= entries_max).ok_or(Damaged)?;
+        if len as u64 > entries.saturating_mul(KEYS_PER_ENTRY) || words != Filter::words_for(len) {
+            return Err(Damaged);
+        }
         let pages = len.div_ceil(PAGE_LEN);
         let pages_at = FIXED_SIZE + (pages + words) * 8 + 4;
         let size = pages_at + len * ROW_SIZE + pages * 4;
@@ -127,6 +139,31 @@ impl Run {
         }
         let rows = self.read_page(page)?;
         Ok(rows.as_chunks::<ROW_SIZE>().0.iter().map(parse_row).collect())
+    }
+
+    /// Calls `row` with every key in order. `false`: a search would not find each of them.
+    pub(crate) fn for_each_row(&self, mut row: impl FnMut(Key, Seq)) -> Result<bool, Damaged> {
+        let (mut before, mut found) = (None, true);
+        for (page, fence) in self.fences.iter().enumerate() {
+            let rows = self.page(page)?;
+            found &= rows.first().is_some_and(|(key, _)| key.prefix() == *fence);
+            for (key, seq) in rows {
+                found &= before <= Some(key) && self.filter.may_hold(&Probe::of(key));
+                before = Some(key);
+                row(key, seq);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether an entry lies in the run's stretch.
+    pub(crate) fn covers(&self, seq: Seq) -> bool {
+        (self.stretch.first..self.stretch.next).contains(&seq)
+    }
+
+    /// Its file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Deletes the file. If that fails, the next opening finds a run that it does not need.

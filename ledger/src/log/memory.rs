@@ -47,6 +47,13 @@ impl Log for MemoryLog {
         Ok(self.entries().iter().skip(from).take(limit).cloned().collect())
     }
 
+    fn erased(&self, from: Seq, until: Seq) -> u64 {
+        let entries = self.entries();
+        let gone =
+            |entry: &&Entry| (from..until).contains(&entry.seq()) && entry.payload().is_none();
+        entries.iter().filter(gone).count() as u64
+    }
+
     fn erase(&self, target: Seq) -> Result<(), LogError> {
         let target = usize::try_from(target.0).unwrap_or(usize::MAX);
         if let Some(entry) = self.entries_mut().get_mut(target) {

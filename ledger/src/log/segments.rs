@@ -176,6 +176,12 @@ impl Log for SegmentLog {
         self.read_pieces((from, limit), Piece::headers)
     }
 
+    fn erased(&self, from: Seq, until: Seq) -> u64 {
+        let state = self.state();
+        let erased = state.erasures().flat_map(|erasures| &erasures.erased);
+        erased.filter(|(seq, _)| (from..until).contains(seq)).count() as u64
+    }
+
     fn erase(&self, target: Seq) -> Result<(), LogError> {
         self.erase_payload(target)
     }

@@ -4,18 +4,24 @@ use std::{
     cmp::Reverse,
     fs,
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
 use crate::{
     chain::Head,
     entry::Seq,
+    index::claims::{Claims, Judged},
     log::{
         Damage, LogError,
         segments::{
+            SegmentLog,
             check::{SegmentCheck, Start, Stop, check},
             files::{self, Floor},
+            frame::OVERHEAD,
             manifest,
             open::{judge_tail, missing_segment},
         },
@@ -41,14 +47,37 @@ pub fn verify_dir_watched(
     options: &VerifyOptions,
     on_progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Report, LogError> {
+    verify_by(dir, options, on_progress, false)
+}
+
+/// [`verify_dir_watched`], which also compares the index of ids beside the segments with them, if
+/// there is one, and the ids in the log with each other.
+pub fn verify_dir_with_ids(
+    dir: &Path,
+    options: &VerifyOptions,
+    on_progress: &(dyn Fn(u64) + Sync),
+) -> Result<Report, LogError> {
+    verify_by(dir, options, on_progress, true)
+}
+
+fn verify_by(
+    dir: &Path,
+    options: &VerifyOptions,
+    on_progress: &(dyn Fn(u64) + Sync),
+    ids: bool,
+) -> Result<Report, LogError> {
     let (floor, names) = files::floor_and_segments(dir)?;
     if names.is_empty() && floor == Floor::Absent {
         return Err(LogError::Missing(dir.to_path_buf()));
     }
-    let checks = options.checks(match floor {
+    let mut checks = options.checks(match floor {
         Floor::At(seq, hash) => Some((seq, hash)),
         Floor::Absent | Floor::Unreadable => None,
     });
+    if ids {
+        let entries_max = segments_size(dir)? / OVERHEAD as u64;
+        checks.claims = Some(Arc::new(Claims::open(Some(&files::index(dir)), entries_max)));
+    }
     let checked = check_all(dir, &names, &checks, options.threads, on_progress)?;
     let mut whole =
         Whole { dir, floor, head: Head::GENESIS, findings: Findings::default(), torn: None };
@@ -64,6 +93,10 @@ pub fn verify_dir_watched(
         ends.push((*first, whole.head));
     }
     let entries = first_bad.as_ref().map_or(whole.head.next, |bad| bad.seq);
+    let judged = match &checks.claims {
+        Some(claims) if first_bad.is_none() => compare_ids(dir, claims, &whole)?,
+        _ => None,
+    };
     let mut report = Report::conclude(&checks, whole.head, whole.findings, first_bad);
     report.torn = whole.torn;
     report.notes = notes(floor, names.len(), entries);
@@ -72,8 +105,19 @@ pub fn verify_dir_watched(
     report.first_bad = named.map(|damage| manifest::explain(dir, damage));
     if report.is_good() {
         report.notes.extend(manifest::note(dir, &ends));
+        report.tell_ids(judged);
     }
     Ok(report)
+}
+
+/// Compares the index with the log, and the ids in the log with each other. `None`: the log cannot be
+/// opened, which the report will tell.
+fn compare_ids(dir: &Path, claims: &Claims, whole: &Whole) -> Result<Option<Judged>, LogError> {
+    match SegmentLog::open_read_only(dir) {
+        Ok(log) => claims.judge(&whole.findings, whole.head.next, &log).map(Some),
+        Err(LogError::Corrupt(_)) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// The bytes of all segment files of a log's directory: what verifying it will read.

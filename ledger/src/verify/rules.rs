@@ -1,11 +1,16 @@
 //! What must hold for each entry, wherever it is kept.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     chain::{Break, Head},
+    draft::Key,
     entry::{Digest, Hash, Header, Seq},
     envelope::{Envelope, Mark, OPENED, Redaction},
+    index::claims::{Claims, Tally},
     log::Damage,
 };
 
@@ -25,6 +30,8 @@ pub(crate) struct Checks {
     pub(crate) opened_first: bool,
     /// Hashes that are known from elsewhere.
     pub(crate) known: Vec<Known>,
+    /// What an index claims, if ids are compared.
+    pub(crate) claims: Option<Arc<Claims>>,
 }
 
 /// A hash that some entry must have.
@@ -55,6 +62,8 @@ pub(crate) struct Findings {
     pub(crate) erased: Vec<(Seq, Hash)>,
     pub(crate) redactions: Vec<(Seq, Redaction)>,
     pub(crate) clock_steps: Vec<ClockStep>,
+    /// What the entries say about ids.
+    pub(crate) ids: Tally,
 }
 
 impl Findings {
@@ -69,6 +78,13 @@ impl Findings {
         self.erased.append(&mut other.erased);
         self.redactions.append(&mut other.redactions);
         self.clock_steps.append(&mut other.clock_steps);
+        self.ids.append(other.ids);
+    }
+
+    /// The ids that redactions give the erased entries, each after its redaction.
+    pub(crate) fn redacted_ids(&self, erased: &HashSet<Seq>) -> Vec<(Seq, Key, Seq)> {
+        let redactions = self.redactions.iter().filter(|(_, r)| erased.contains(&r.target));
+        redactions.map(|(by, r)| (*by, Key::of(&r.source, &r.id), r.target)).collect()
     }
 
     /// The first entry whose payload is gone without a redaction that allows it.
@@ -128,7 +144,16 @@ impl<'a> Rules<'a> {
                 return Err(damage(seq, known.code, what, COMPARE));
             }
         }
+        let key = match &envelope {
+            Some(Ok(envelope)) if self.checks.claims.is_some() => {
+                Some(Key::of(envelope.source(), envelope.id()))
+            }
+            _ => None,
+        };
         self.check_payload(seq, envelope)?;
+        if let Some(claims) = &self.checks.claims {
+            claims.add(&mut self.findings.ids, seq, hash, key);
+        }
         self.note(header, hash, payload.is_none(), mark);
         self.head = head;
         Ok(())

@@ -9,6 +9,7 @@ mod flips;
 mod forge;
 mod fuzz;
 mod index;
+mod liars;
 mod log_contract;
 mod manifest;
 mod manipulations;

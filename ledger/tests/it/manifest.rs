@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use expect_test::expect;
-use ledger::{Log, LogError, SegmentLog, Seq, verify_dir};
+use ledger::{Log, LogError, SegmentLog, Seq, verify, verify_dir};
 
 use crate::{
     forge::{Ledger, ledger},
@@ -88,6 +88,31 @@ fn no_line_hides_a_payload_that_was_taken() {
     let opened = SegmentLog::open(copy.log());
     let Err(LogError::Corrupt(damage)) = opened else { panic!("{opened:?}") };
     assert_eq!((damage.code, damage.seq), ("missing", Seq(7)));
+}
+
+/// What `docs/FORMAT.md` says an opening does not find, and what does: a list that was forged along
+/// with the segment. Every reader of the entries finds it.
+#[test]
+fn a_payload_that_a_forged_line_hides_from_an_opening_is_found_by_every_verification() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = ledger(dir.path());
+    let segment = copy.segments()[1].clone();
+    let before = fs::metadata(&segment).unwrap().len();
+    copy.forge(1, |frames| {
+        frames[2].flags = 1;
+        frames[2].payload.clear();
+    });
+    let size = fs::metadata(&segment).unwrap().len();
+    let last_at = 600 - (before - size);
+    forge(&copy, |text| {
+        let text = text.replace(" 0 1 ", " 0 0 ").replace(" 1 0 ", " 0 0 ");
+        text.replace(&format!(" {before} 600 "), &format!(" {size} {last_at} "))
+    });
+    let log = SegmentLog::open_read_only(copy.log()).unwrap();
+    for report in [verify(&log, &strict()), verify_dir(&copy.log(), &strict())] {
+        let damage = report.unwrap().first_bad.unwrap();
+        assert_eq!((damage.code, damage.seq), ("missing", Seq(7)));
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Build {
             file,
             written: 0,
             buffer: Vec::with_capacity(2 * BUFFER_SIZE),
-            checks: Checks { payloads: true, opened_first: true, known },
+            checks: Checks { payloads: true, opened_first: true, known, claims: None },
             state,
         })
     }

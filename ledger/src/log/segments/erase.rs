@@ -144,7 +144,7 @@ fn may_be_erased(entry: &Entry, hash: Hash) -> bool {
 }
 
 impl State {
-    fn erasures(&self) -> impl Iterator<Item = &Erasures> {
+    pub(super) fn erasures(&self) -> impl Iterator<Item = &Erasures> {
         let sealed = self.sealed.iter().map(|segment| &segment.erasures);
         sealed.chain([&self.active.erasures])
     }
