@@ -149,6 +149,11 @@ fn only_an_earlier_state_of_this_ledger_is_written_over() {
     ] {
         to(&ledger, &dir).exits(5).says(what);
     }
+    // By a link, and by a way around.
+    std::os::unix::fs::symlink(&ledger.dir, ledger.temp.path().join("link")).unwrap();
+    for dir in ["link/inside", "link/../ledger/inside", "early/../ledger/inside"] {
+        to(&ledger, &ledger.temp.path().join(dir)).exits(5).says("own directory");
+    }
     fs::create_dir(ledger.temp.path().join("pictures")).unwrap();
     ledger.file("pictures/cat", "meow");
     to(&ledger, &ledger.temp.path().join("pictures")).exits(5).says("holds files");
@@ -270,7 +275,7 @@ fn a_backup_that_runs_out_of_space_leaves_the_older_one() {
     };
     let target = disk.0.join("backup");
     let to = ["backup", target.to_str().unwrap()];
-    ledger.run(&to).exits(1).says("No space left");
+    ledger.run(&to).exits(1).says("No space left").says("make room and run the same command");
     disk.resize("64m");
     ledger.run(&to).ok();
     assert_eq!(at(&target).entries(), ledger.entries());
@@ -315,4 +320,27 @@ fn a_link_in_a_backup_leads_nothing_elsewhere() {
         }
     }
     backup(&ledger);
+}
+
+#[test]
+fn a_planted_mark_is_swept_and_a_file_in_the_way_is_named() {
+    let ledger = Ledger::new();
+    ledger.append(&notes("n", 10)).ok();
+    let victim = ledger.file("victim", "kept");
+    fs::create_dir(place(&ledger)).unwrap();
+    for name in ["backup.json.tmp", "backup.tmp"] {
+        let planted = place(&ledger).join(name);
+        std::os::unix::fs::symlink(&victim, &planted).unwrap();
+        backup(&ledger);
+        assert!(fs::symlink_metadata(&planted).is_err(), "{name} is gone");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
+        fs::write(&planted, "half").unwrap();
+        backup(&ledger);
+        assert!(!planted.exists(), "{name} is gone");
+    }
+    at(&place(&ledger)).verifies();
+    for to in ["victim", "victim/below"] {
+        ledger.run(&["backup", to]).exits(5).says("is a file").says("name a directory");
+    }
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "kept");
 }

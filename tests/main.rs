@@ -31,6 +31,7 @@ mod query;
 mod reading;
 mod record;
 mod restore;
+mod signals;
 mod space;
 mod story;
 mod stream;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Ledger, copy_dir, files, note, notes},
+    space::Tmpfs,
     tokens::{create, get},
 };
 
@@ -191,4 +192,38 @@ fn a_copy_with_a_link_in_it_is_not_restored() {
     std::os::unix::fs::symlink(&elsewhere, ledger.temp.path().join("backup/state")).unwrap();
     ledger.run(&["restore", "backup", "--head", &head]).exits(5).says("state is a link");
     assert!(!ledger.temp.path().join("backup/home").exists());
+}
+
+#[test]
+fn a_restore_into_the_copy_itself_is_refused() {
+    let (ledger, head) = backed_up();
+    let place = ledger.temp.path();
+    let before = files(&place.join("backup"));
+    std::os::unix::fs::symlink("backup", place.join("link")).unwrap();
+    fs::create_dir(place.join("aside")).unwrap();
+    for to in ["backup/new", "backup/deep/new", "link/new", "aside/../backup/new", "backup"] {
+        let ran = ledger.run(&["restore", "backup", "--to", to, "--head", &head]).exits(5);
+        ran.says("lies in the copy itself").says("name another");
+        assert_eq!(files(&place.join("backup")), before, "{to}");
+    }
+    ledger.run(&["restore", "link", "--to", "link/../new", "--head", &head]).ok();
+    assert!(place.join("new/log").is_dir());
+}
+
+#[test]
+fn a_restore_to_a_file_is_refused_and_a_full_disk_is_named_with_a_way_out() {
+    let (ledger, head) = backed_up();
+    ledger.file("letter", "kept");
+    let to = |to: &str| ledger.run(&["restore", "backup", "--to", to, "--head", &head]);
+    to("letter").exits(5).says("letter is a file").says("name another");
+    to("letter/below").exits(5).says("letter is a file");
+    assert_eq!(fs::read_to_string(ledger.temp.path().join("letter")).unwrap(), "kept");
+    let Some(disk) = Tmpfs::mount(&ledger.temp.path().join("disk"), "16k") else {
+        eprintln!("no tmpfs may be mounted here: a full disk was not tested");
+        return;
+    };
+    to("disk/new").exits(1).says("no room left for disk/new").says("make room");
+    assert_eq!(fs::read_dir(&disk.0).unwrap().count(), 0, "nothing is left");
+    disk.resize("64m");
+    to("disk/new").ok();
 }

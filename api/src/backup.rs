@@ -13,10 +13,10 @@
 
 use std::{
     collections::BTreeSet,
-    ffi::OsString,
     fs, io,
     os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::Context as _;
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     exit::{Code, fail},
-    home::{Home, write_private},
+    home::{Found, Home, found_in, write_private},
 };
 
 const MARK: &str = "backup.json";
@@ -82,15 +82,26 @@ impl Mark {
     }
 }
 
-/// Makes sure that `to` is a backup of this ledger, or makes it an empty one.
+/// Makes sure that `to` is a backup of this ledger, or makes it an empty one. Nobody else writes it
+/// for as long as the file is kept. `ours` becomes true as soon as what is unfinished there is ours to
+/// [remove](remove_unfinished).
 ///
 /// # Errors
 /// Exit 5 when something else is there, or when the two lie in each other.
-pub fn prepare(source: &Home, log: &SegmentLog, to: &Path) -> anyhow::Result<Mark> {
+pub fn prepare(
+    source: &Home,
+    log: &SegmentLog,
+    to: &Path,
+    ours: &AtomicBool,
+) -> anyhow::Result<(Mark, fs::File)> {
     let conflict = |what: &str| {
         let shown = to.display();
         fail(Code::Conflict, format!("{shown} {what}; nothing was changed; name another directory"))
     };
+    if let Found::File(file) = found_in(to)? {
+        let what = format!("{} is a file; nothing was changed; name a directory", file.display());
+        return Err(fail(Code::Conflict, what));
+    }
     let (from, place) = (fs::canonicalize(source.dir())?, absolute(to)?);
     if place.starts_with(&from) {
         return Err(conflict("lies in the ledger's own directory, and would be lost with it"));
@@ -103,39 +114,108 @@ pub fn prepare(source: &Home, log: &SegmentLog, to: &Path) -> anyhow::Result<Mar
     if to.join("home").exists() {
         return Err(conflict("is a ledger's home and no backup"));
     }
+    if !to.is_dir() {
+        let parent = place.parent().unwrap_or(&place);
+        fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make the directory {}", parent.display()))?;
+        make_dir(to)?;
+    }
+    let held = hold(to)?;
     if let Some(mark) = Mark::read(to)? {
         if mark.ledger != first {
             return Err(conflict("is the backup of another ledger"));
         }
+        remove_unwritten(to)?;
         refuse_links(to)?;
-        return Ok(mark);
+        ours.store(true, Ordering::SeqCst);
+        return Ok((mark, held));
     }
     if !is_empty(to)? {
         return Err(conflict("holds files and is no backup"));
     }
-    if let Some(parent) = place.parent() {
-        fs::create_dir_all(parent)
-            .with_context(|| format!("cannot make the directory {}", parent.display()))?;
-    }
-    if !to.is_dir() {
-        make_dir(to)?;
-    }
+    remove_unwritten(to)?;
+    ours.store(true, Ordering::SeqCst);
     let mark = Mark { ledger: first, head: None, finished_at: None };
     mark.write(to)?;
-    Ok(mark)
+    Ok((mark, held))
+}
+
+/// Whether a path is in a directory, by links and `..` too, or is the directory itself. Its end need
+/// not be there yet.
+pub fn lies_in(path: &Path, dir: &Path) -> anyhow::Result<bool> {
+    Ok(absolute(path)?.starts_with(fs::canonicalize(dir)?))
 }
 
 /// A path as the system sees it, though its end need not be there yet.
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
-    let path = std::path::absolute(path)?;
-    let mut missing = Vec::new();
-    for above in path.ancestors() {
-        if let Ok(found) = fs::canonicalize(above) {
-            return Ok(found.join(missing.iter().rev().collect::<PathBuf>()));
+    let mut place = PathBuf::new();
+    for part in std::path::absolute(path)?.components() {
+        match part {
+            // Links before it are followed already, as the system does.
+            Component::ParentDir => drop(place.pop()),
+            part => place.push(part),
         }
-        missing.extend(above.file_name().map(OsString::from));
+        match fs::canonicalize(&place) {
+            Ok(found) => place = found,
+            // What is missing will be made under its own name.
+            // Below a file nothing can be made, which is told where it is tried.
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(e) => return Err(e).with_context(|| format!("cannot look at {}", path.display())),
+        }
     }
-    Ok(path)
+    Ok(place)
+}
+
+/// Makes sure that one run at a time writes a backup. It holds for as long as what is returned.
+///
+/// # Errors
+/// Exit 75 when another process does.
+fn hold(to: &Path) -> anyhow::Result<fs::File> {
+    let opened = || format!("cannot open {}", to.display());
+    let dir = fs::File::open(to).with_context(opened)?;
+    match dir.try_lock() {
+        Ok(()) => Ok(dir),
+        Err(fs::TryLockError::WouldBlock) => {
+            let what = format!("another process brings the backup in {} up to date", to.display());
+            Err(fail(Code::TryAgain, format!("{what}; wait for its end, and try again")))
+        }
+        Err(fs::TryLockError::Error(e)) => {
+            Err(e).with_context(|| format!("cannot lock {}", to.display()))
+        }
+    }
+}
+
+/// Removes marks that were being written. Whoever calls this [holds](hold) the backup.
+fn remove_unwritten(to: &Path) -> anyhow::Result<()> {
+    for path in [to.join(MARK).with_extension("tmp"), to.join(MARK).with_added_extension("tmp")] {
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(e).with_context(|| format!("cannot remove {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes every file that was being written when a run ended before its time, those of the log only
+/// if its copying had begun. Whoever calls this has [prepared](prepare) the backup.
+pub fn remove_unfinished(to: &Path, copying: bool) -> io::Result<()> {
+    for file in fs::read_dir(to)?.flatten() {
+        let path = file.path();
+        if file.file_type()?.is_dir() {
+            if copying || file.file_name() != "log" {
+                remove_unfinished(&path, true)?;
+            }
+        } else if path.extension().is_some_and(|extension| extension == "tmp") {
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether nothing is there, or only what a crash left of a first mark.
@@ -146,7 +226,10 @@ fn is_empty(dir: &Path) -> anyhow::Result<bool> {
         Err(e) => return Err(e).with_context(|| format!("cannot look into {}", dir.display())),
     };
     for file in files {
-        if file?.file_name() != Path::new(MARK).with_extension("tmp").as_os_str() {
+        let name = file?.file_name();
+        let mark = Path::new(MARK);
+        let unwritten = [mark.with_extension("tmp"), mark.with_added_extension("tmp")];
+        if !unwritten.iter().any(|mark| mark.as_os_str() == name) {
             return Ok(false);
         }
     }

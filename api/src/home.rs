@@ -12,9 +12,7 @@
 use std::{
     fmt::Write as _,
     fs, io,
-    os::unix::fs::{
-        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-    },
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -24,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     exit::{Code, fail},
     pseudonym::PseudonymKey,
-    space,
+    shell, space,
+    temporary::{self, Temporary},
 };
 
 /// The data directory of one ledger.
@@ -58,12 +57,12 @@ impl Home {
             return Ok(home);
         }
         let shown = dir.display();
-        Err(fail(
-            Code::NotFound,
-            format!(
-                "there is no ledger in {shown}; `rollout-ledger init --data-dir {shown}` makes one"
-            ),
-        ))
+        let way = if found_in(dir)?.is_empty() {
+            format!("`{}` makes one", shell::command("init", dir))
+        } else {
+            "something else is there: name the ledger's directory with --data-dir".to_owned()
+        };
+        Err(fail(Code::NotFound, format!("there is no ledger in {shown}; {way}")))
     }
 
     /// A directory, whatever is in it.
@@ -204,7 +203,7 @@ impl Home {
 #[derive(Debug)]
 pub struct NewHome {
     pub home: Home,
-    building: tempfile::TempDir,
+    building: Temporary,
     target: PathBuf,
 }
 
@@ -214,51 +213,75 @@ impl NewHome {
     /// # Errors
     /// When something is there already.
     pub fn beside(dir: &Path) -> anyhow::Result<NewHome> {
-        let empty = match fs::read_dir(dir) {
-            Ok(mut entries) => entries.next().is_none(),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => true,
-            Err(e) => return Err(e).with_context(|| format!("cannot look into {}", dir.display())),
-        };
-        if !empty {
-            let what =
-                if dir.join("log").is_dir() { "there is a ledger" } else { "there are files" };
-            let shown = dir.display();
-            return Err(fail(
-                Code::Conflict,
-                format!("{what} in {shown} already; nothing was changed; name another directory"),
-            ));
-        }
-        let parent = match dir.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(parent)
-            .with_context(|| format!("cannot make the directory {}", parent.display()))?;
-        let building = tempfile::Builder::new()
-            .prefix(".rollout-ledger-init-")
-            .tempdir_in(parent)
-            .with_context(|| format!("cannot write in {}", parent.display()))?;
-        let home = Home::of(building.path().to_owned());
-        Ok(NewHome { home, building, target: dir.to_owned() })
+        NewHome::with_mode(dir, 0o777)
     }
 
     /// [`beside`](NewHome::beside), for this account alone.
     pub fn private_beside(dir: &Path) -> anyhow::Result<NewHome> {
-        let new = NewHome::beside(dir)?;
-        fs::set_permissions(new.home.dir(), fs::Permissions::from_mode(0o700))?;
-        Ok(new)
+        NewHome::with_mode(dir, 0o700)
+    }
+
+    fn with_mode(dir: &Path, mode: u32) -> anyhow::Result<NewHome> {
+        let what = match found_in(dir)? {
+            Found::Free => None,
+            Found::File(file) => Some(format!("{} is a file", file.display())),
+            Found::Ledger => Some(format!("there is a ledger in {} already", dir.display())),
+            Found::Files => Some(format!("there are files in {} already", dir.display())),
+        };
+        if let Some(what) = what {
+            let way = "nothing was changed; name another directory";
+            return Err(fail(Code::Conflict, format!("{what}; {way}")));
+        }
+        let parent = temporary::parent(dir);
+        fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make the directory {}", parent.display()))?;
+        let building = Temporary::dir_beside(dir, mode)?;
+        let home = Home::of(building.path().to_owned());
+        Ok(NewHome { home, building, target: dir.to_owned() })
     }
 
     /// Moves the directory to its place. A rename onto an empty directory is atomic.
     pub fn finish(self) -> anyhow::Result<Home> {
         let shown = self.target.display();
-        fs::rename(self.building.path(), &self.target)
-            .with_context(|| format!("cannot make {shown}"))?;
-        let _ = self.building.keep();
-        if let Some(parent) = self.target.parent().filter(|p| !p.as_os_str().is_empty()) {
-            fs::File::open(parent)?.sync_all()?;
-        }
+        self.building.put(&self.target).with_context(|| format!("cannot make {shown}"))?;
         Ok(Home { dir: self.target, ..self.home })
+    }
+}
+
+/// What is where a directory is to be made.
+pub(crate) enum Found {
+    /// Nothing, or an empty directory.
+    Free,
+    /// A file, there or further up.
+    File(PathBuf),
+    Ledger,
+    /// Something else.
+    Files,
+}
+
+impl Found {
+    fn is_empty(&self) -> bool {
+        matches!(self, Found::Free)
+    }
+}
+
+/// Looks at where a directory is to be made.
+pub(crate) fn found_in(dir: &Path) -> anyhow::Result<Found> {
+    let looking = || format!("cannot look into {}", dir.display());
+    let above = dir.ancestors().find_map(|above| Some((above, fs::metadata(above).ok()?)));
+    if let Some((above, found)) = above
+        && !found.is_dir()
+    {
+        return Ok(Found::File(above.to_owned()));
+    }
+    match fs::read_dir(dir) {
+        Ok(mut files) => Ok(match files.next() {
+            None => Found::Free,
+            Some(_) if dir.join("log").is_dir() => Found::Ledger,
+            Some(_) => Found::Files,
+        }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Found::Free),
+        Err(e) => Err(e).with_context(looking),
     }
 }
 

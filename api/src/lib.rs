@@ -16,7 +16,8 @@
 //! - [`tokens`], [`principal`]: who may connect; [`listener`], [`rates`]: how many and how often.
 //! - [`metrics`], [`logging`]: what it says of itself; [`space`]: when its disk is nearly full.
 //! - [`doctor`]: what is wrong with a directory, and what to do.
-//! - [`backup`], [`log_lines`]: a ledger taken elsewhere; [`progress`]: how far long work is.
+//! - [`backup`], [`log_lines`]: a ledger taken elsewhere; [`progress`]: how far long work is;
+//!   [`temporary`], [`interrupt`]: what is not whole yet, and what becomes of it.
 //! - [`scheduler`]: announces what falls due.
 //! - [`remote`]: the server that holds a directory, asked by a command; [`elsewhere`]: one by its
 //!   address, with a token.
@@ -45,6 +46,7 @@ pub mod home;
 pub mod http;
 pub mod ingest;
 pub mod intake;
+pub mod interrupt;
 mod json;
 pub mod kept;
 pub mod listener;
@@ -63,10 +65,12 @@ pub mod record;
 pub mod remote;
 pub mod scheduler;
 pub mod serve;
+mod shell;
 pub mod show;
 pub mod space;
 pub mod stream;
 pub mod tail;
+pub mod temporary;
 pub mod tokens;
 pub mod verified;
 pub mod webhooks;

@@ -5,14 +5,16 @@ use std::{
     process::ExitCode,
 };
 
-use api::{commands, exit};
+use api::{commands, exit, interrupt};
 
 fn main() -> ExitCode {
     let matches = match commands::command_line().try_get_matches() {
         Ok(matches) => matches,
         Err(e) => return usage(&e),
     };
-    match commands::run(&matches) {
+    let ran = commands::run(&matches);
+    interrupt::settle();
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             if let Some(e) = e.downcast_ref::<clap::Error>() {

@@ -48,6 +48,22 @@ impl Disk {
     }
 }
 
+/// Adds a way out to an error of a full disk; `place` is what was being written. Another one stays as
+/// it is.
+pub fn full(error: anyhow::Error, place: &Path) -> anyhow::Error {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    let is_full = |e: &io::Error| matches!(e.kind(), StorageFull | QuotaExceeded);
+    if !error.chain().any(|cause| cause.downcast_ref().is_some_and(is_full)) {
+        return error;
+    }
+    let what = format!(
+        "there is no room left for {} on its disk; make room and run the same command again, or \
+         name a place on another disk",
+        place.display()
+    );
+    error.context(what)
+}
+
 /// There is less room than recording keeps free. Nothing was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -1,34 +1,60 @@
 //! `backup`: a copy of the whole ledger, made and brought up to date while a server writes.
 
-use std::{path::Path, sync::atomic::Ordering};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use anyhow::Context as _;
 use ledger::{BackedUp, SegmentLog, VerifyOptions};
 use serde_json::json;
 
 use super::verify::verified_dir;
 use crate::{
-    backup::{Mark, MarkHead, mirror, prepare, refused},
+    backup::{Mark, MarkHead, mirror, prepare, refused, remove_unfinished},
     clock,
     config::log::Backup,
     context::Context,
     exit::{Code, fail},
     home::Home,
+    interrupt::Begun,
     moment, output,
     progress::{self, Unit},
+    space,
 };
 
 pub(super) fn run(context: &Context, asked: &Backup) -> anyhow::Result<()> {
+    let to = asked.to.as_path();
+    backed_up(context, asked).map_err(|e| space::full(e, to))
+}
+
+fn backed_up(context: &Context, asked: &Backup) -> anyhow::Result<()> {
     let (home, to) = (context.home()?, asked.to.as_path());
     let log = SegmentLog::open_read_only(home.log())?;
-    let mark = prepare(&home, &log, to)?;
+    let (unfinished, is_ours) = (to.to_owned(), Arc::new(AtomicBool::new(false)));
+    let begun_copying = Arc::new(AtomicBool::new(false));
+    let (says, ours, copying) = (interrupted(to), is_ours.clone(), begun_copying.clone());
+    let undo = move || {
+        if !ours.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        remove_unfinished(&unfinished, copying.load(Ordering::SeqCst))
+    };
+    let begun = Begun::note(says, undo).context("cannot wait for signals")?;
+    let (mark, _held) = prepare(&home, &log, to, &is_ours)?;
     // Cursors of what was sent may fall behind the log, which sends again, but not get ahead of it.
     let states = mirror(&home.state(), &to.join("state"))?;
     let keys = asked.with_keys && mirror(&home.keys(), &to.join("keys"))? > 0;
     log.refresh()?;
+    begun_copying.store(true, Ordering::SeqCst);
     let backed_up = copy_log(&log, to)?;
     let head = MarkHead::of(backed_up.head);
     let finished_at = Some(moment::shown_us(clock::wall_us()));
     Mark { head: Some(head.clone()), finished_at, ..mark }.write(to)?;
+    drop(begun);
     let (segments, bytes) = backed_up.copied;
     let shown = json!({
         "dir": to,
@@ -51,6 +77,15 @@ pub(super) fn run(context: &Context, asked: &Backup) -> anyhow::Result<()> {
         output::say("keys/ was left out: keep a copy of it apart from the backup")?;
     }
     Ok(())
+}
+
+/// What is said when a signal ends it.
+fn interrupted(to: &Path) -> String {
+    let shown = to.display();
+    format!(
+        "the backup in {shown} was not brought up to date; run the same command again, which goes on \
+         from here"
+    )
 }
 
 /// Copies the log and verifies the copy. What has been spoilt there is copied once more.

@@ -16,10 +16,12 @@ use crate::{
     answers::AsOf,
     config::EventExport,
     context::Context,
+    exit::{Code, fail},
     export::{self, Export},
     filter::{self, Question},
     history::{self, History},
-    output,
+    output, space,
+    temporary::Temporary,
 };
 
 pub(super) fn run(context: &Context, asked: &EventExport) -> anyhow::Result<()> {
@@ -44,14 +46,18 @@ pub(super) fn whole_file<T>(
     write: impl FnOnce(&fs::File) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let writing = || format!("cannot write {}", file.display());
-    let parent = file.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let dir = parent.unwrap_or(Path::new("."));
-    let temp = tempfile::NamedTempFile::new_in(dir).with_context(writing)?;
-    let written = write(temp.as_file())?;
-    temp.as_file().sync_all().with_context(writing)?;
-    temp.persist(file).with_context(writing)?;
-    fs::File::open(dir).and_then(|dir| dir.sync_all()).with_context(writing)?;
-    Ok(written)
+    if file.is_dir() {
+        let what = format!("{} is a directory; name a file", file.display());
+        return Err(fail(Code::Conflict, what));
+    }
+    let whole = || {
+        let temporary = Temporary::file_beside(file).with_context(writing)?;
+        let written = write(temporary.file())?;
+        temporary.file().sync_all().with_context(writing)?;
+        temporary.put(file).with_context(writing)?;
+        Ok(written)
+    };
+    whole().map_err(|e| space::full(e, file))
 }
 
 fn write(

@@ -16,10 +16,11 @@ use crate::{
     config::log::{Export, Import, Log as Command},
     context::Context,
     exit::{Code, fail},
-    home::NewHome,
+    home::{Home, NewHome},
     log_lines::{self, Lines},
     moment, output,
     progress::{self, Unit},
+    space,
 };
 
 /// Bytes of a file of lines that are read or written at once: 256 KiB.
@@ -160,18 +161,7 @@ fn write_lines(log: &SegmentLog, from: Seq, out: &mut impl Write) -> anyhow::Res
 
 fn import(context: &Context, asked: &Import) -> anyhow::Result<()> {
     let expect = asked.head.as_deref().map(parse_head).transpose()?;
-    let building = NewHome::private_beside(&asked.to)?;
-    let head = if asked.file == Path::new("-") {
-        let input = BufReader::with_capacity(BUFFER_SIZE, io::stdin().lock());
-        read_into(&building, input, None, expect)?
-    } else {
-        let name = asked.file.display();
-        let file = File::open(&asked.file).with_context(|| format!("cannot read {name}"))?;
-        let size = file.metadata()?.len();
-        let input = BufReader::with_capacity(BUFFER_SIZE, file);
-        read_into(&building, input, Some(size), expect).with_context(|| format!("in {name}"))?
-    };
-    let home = building.finish()?;
+    let (home, head) = imported(asked, expect).map_err(|e| space::full(e, &asked.to))?;
     let (entries, last) = (head.next.0, head.next.0.saturating_sub(1));
     let made = json!({
         "data_dir": home.dir(),
@@ -183,6 +173,24 @@ fn import(context: &Context, asked: &Import) -> anyhow::Result<()> {
         format!("made a copy of {entries} entries in {dir}\nhead: {last}:{hash}")
     })?;
     Ok(output::say("the copy is for reading; `rollout-ledger restore` makes it the ledger's home")?)
+}
+
+fn imported(asked: &Import, expect: Option<(Seq, Hash)>) -> anyhow::Result<(Home, Head)> {
+    let building = NewHome::private_beside(&asked.to)?;
+    let head = if asked.file == Path::new("-") {
+        let input = BufReader::with_capacity(BUFFER_SIZE, io::stdin().lock());
+        read_into(&building, input, None, expect)?
+    } else {
+        let name = asked.file.display();
+        if asked.file.is_dir() {
+            return Err(fail(Code::Failure, format!("{name} is a directory; name a file")));
+        }
+        let file = File::open(&asked.file).with_context(|| format!("cannot read {name}"))?;
+        let size = file.metadata()?.len();
+        let input = BufReader::with_capacity(BUFFER_SIZE, file);
+        read_into(&building, input, Some(size), expect).with_context(|| format!("in {name}"))?
+    };
+    Ok((building.finish()?, head))
 }
 
 fn read_into(

@@ -1,6 +1,6 @@
 //! `restore`: a copy becomes the ledger's home, to be written to.
 
-use std::{fs, io};
+use std::{fs, io, path::Path};
 
 use anyhow::Context as _;
 use ledger::{Hash, Log as _, SegmentLog, Seq, VerifyOptions};
@@ -11,13 +11,15 @@ use super::{
     verify::{parse_head, verified_dir},
 };
 use crate::{
-    backup::{Mark, mirror, refuse_links},
+    backup::{Mark, lies_in, mirror, refuse_links},
     config::log::Restore,
     context::Context,
     engine::Engine,
     exit::{Code, fail},
     home::{Home, NewHome},
-    intake, output,
+    intake,
+    interrupt::Begun,
+    output, space,
     tokens::file::TokenFile,
     webhooks::{endpoint::State, store::Store},
 };
@@ -33,26 +35,49 @@ pub(super) fn run(context: &Context, asked: &Restore) -> anyhow::Result<()> {
         intake::check_words("--reason", reason)?;
     }
     let copy = Home::existing(&asked.copy)?;
+    if let Some(to) = &asked.to
+        && lies_in(to, copy.dir())?
+    {
+        let (to, copy) = (to.display(), copy.dir().display());
+        let what = format!("{to} lies in the copy itself, {copy}, and would be lost with it");
+        return Err(fail(Code::Conflict, format!("{what}; nothing was changed; name another")));
+    }
     refuse_links(copy.dir())?;
+    let place = asked.to.as_ref().unwrap_or(&asked.copy).display();
+    let says = format!("{place} was not made the ledger's home; run the same command again");
+    let begun = Begun::note(says, || Ok(())).context("cannot wait for signals")?;
     let found = judged(&copy, head, asked.accept_loss)?;
+    drop(begun);
     let reason = match &asked.reason {
         Some(reason) => format!("{reason}; {found}"),
         None => found,
     };
     let home = match &asked.to {
-        None => restored(copy, None, &reason)?,
-        Some(to) => {
-            let new = NewHome::private_beside(to)?;
-            let log = SegmentLog::open_read_only(copy.log())?;
-            copied(&log, new.home.dir(), true)?;
-            mirror(&copy.state(), &new.home.state())?;
-            mirror(&copy.keys(), &new.home.keys())?;
-            let from = copy.id()?;
-            restored(new.home.clone(), from.as_deref(), &reason)?;
-            new.finish()?
-        }
+        None => in_place(copy, &reason),
+        Some(to) => elsewhere(&copy, to, &reason).map_err(|e| space::full(e, to)),
     };
-    answer(context, &home, &reason)
+    answer(context, &home?, &reason)
+}
+
+/// Makes the copy itself the home.
+fn in_place(copy: Home, reason: &str) -> anyhow::Result<Home> {
+    let shown = copy.dir().display();
+    let way = "run the same command again, which tells if it is";
+    let says = format!("{shown} may not be the ledger's home yet; {way}");
+    let _begun = Begun::note(says, || Ok(())).context("cannot wait for signals")?;
+    restored(copy, None, reason)
+}
+
+/// Makes the home there, and leaves the copy as it is.
+fn elsewhere(copy: &Home, to: &Path, reason: &str) -> anyhow::Result<Home> {
+    let new = NewHome::private_beside(to)?;
+    let log = SegmentLog::open_read_only(copy.log())?;
+    copied(&log, new.home.dir(), true)?;
+    mirror(&copy.state(), &new.home.state())?;
+    mirror(&copy.keys(), &new.home.keys())?;
+    let from = copy.id()?;
+    restored(new.home.clone(), from.as_deref(), reason)?;
+    new.finish()
 }
 
 /// Verifies the copy, and says in words what it was compared with.
