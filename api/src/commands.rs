@@ -26,7 +26,7 @@ use crate::{
     context::Context,
     engine::{self, Engine},
     exit::{Code, fail},
-    logging, moment, output,
+    logging, moment, output, space,
 };
 
 /// The whole command line: what `config` declares, and the commands made from the schemas.
@@ -67,7 +67,7 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Rollout(command) => rollout::run(context, command),
         Command::Audit(command) => audit::run(context, command),
         Command::Report { id, format, moment } => rollout::report(context, &id, format, &moment),
-        Command::Verify { dir, head } => verify::run(context, dir, head.as_deref()),
+        Command::Verify { dir, head, note } => verify::run(context, dir, head.as_deref(), note),
         Command::Log(command) => log::run(context, command),
         Command::Backup(asked) => backup::run(context, &asked),
         Command::Restore(asked) => restore::run(context, &asked),
@@ -85,7 +85,8 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
 }
 
 fn init(context: &Context, origin: Option<&str>) -> anyhow::Result<()> {
-    let (home, receipt) = engine::init(&context.data_dir, origin)?;
+    let dir = &context.data_dir;
+    let (home, receipt) = engine::init(dir, origin).map_err(|e| space::full(e, dir))?;
     let made = serde_json::json!({
         "data_dir": home.dir(), "seq": receipt.seq.0, "hash": receipt.hash.to_string(),
     });

@@ -99,6 +99,10 @@ pub enum Command {
         /// A head that you kept elsewhere: proves that nothing was cut off since
         #[arg(long, value_name = "SEQ:HASH")]
         head: Option<String>,
+        /// Keep in `state/verified.json` when it was and what was found, for `doctor`; else nothing
+        /// is written
+        #[arg(long)]
+        note: bool,
     },
     /// Say what is wrong with the directory and its surroundings, and what to do; writes nothing
     Doctor,

@@ -3,6 +3,7 @@
 //! It works on what is damaged, copied, mounted read-only, empty or no ledger at all, beside a server
 //! and without one, and takes no lock: not even for a moment, since a writer could meet it.
 
+mod backup;
 mod log;
 mod place;
 mod running;
@@ -12,7 +13,11 @@ use std::path::Path;
 use ledger::{Log as _, SegmentLog};
 use serde::Serialize;
 
-use crate::{clock::Clock, home::Home};
+use crate::{
+    clock::Clock,
+    home::Home,
+    shell::{self, quoted},
+};
 
 /// How bad something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -91,11 +96,20 @@ impl Examination {
 pub fn examine(dir: &Path, min_free: u64) -> Examination {
     let watch = Clock::start(0);
     let home = Home::at(dir).keeping_free(min_free);
-    let mut checks = vec![place::directory(&home)];
+    let mut checks = vec![];
+    let backup = backup::backup(&home);
+    if backup.as_ref().is_some_and(|check| check.verdict != Verdict::Ok) {
+        // What there is of it is not judged: the rest may be on its way, or never come.
+        checks.extend(place::permissions(&home));
+        checks.extend(backup);
+        return Examination { checks, tampered: false };
+    }
+    checks.push(place::directory(&home));
     if checks.iter().any(|check| check.verdict == Verdict::Problem) {
         return Examination { checks, tampered: false };
     }
     checks.extend(place::permissions(&home));
+    checks.extend(backup);
     let opened = SegmentLog::open_read_only(home.log());
     let log = opened.as_ref().ok();
     checks.push(place::space(&home, log));
@@ -104,11 +118,12 @@ pub fn examine(dir: &Path, min_free: u64) -> Examination {
     let server = running::server(&home);
     checks.push(running::writer(&home, holder.as_ref(), &server));
     checks.push(running::open_files(holder.as_ref()));
-    let mut tampered = matches!(opened, Err(ledger::LogError::Corrupt(_)));
+    let mut tampered =
+        matches!(&opened, Err(ledger::LogError::Corrupt(damage)) if !log::is_of_floor(damage));
     checks.push(log::log(&home, &opened));
     checks.extend(log.map(|log| log::floor(&home, log)));
     checks.extend(log.map(|log| log::torn_tail(log, holder.is_some())));
-    checks.push(log::derived(&home));
+    checks.push(log::derived(&home, log, holder.is_some()));
     checks.extend(log.map(|log| log::format(&home, log)));
     checks.push(log::clock(watch, log.map(|log| log.head().recorded_at_us)));
     checks.extend(log.map(|log| log::home(&home, log)));
@@ -119,34 +134,7 @@ pub fn examine(dir: &Path, min_free: u64) -> Examination {
     Examination { checks, tampered }
 }
 
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.into_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// `rollout-ledger COMMAND --data-dir DIR`.
 fn command(words: &str, home: &Home) -> String {
-    format!("rollout-ledger {words} --data-dir {}", quoted(home.dir()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_quoted_for_a_shell() {
-        for (path, shown) in [
-            ("/var/lib/ledger-1", "/var/lib/ledger-1"),
-            ("/a b", "'/a b'"),
-            ("it's", r"'it'\''s'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(Path::new(path)), shown);
-        }
-    }
+    shell::command(words, home.dir())
 }

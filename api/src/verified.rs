@@ -1,7 +1,7 @@
-//! `DIR/state/verified.json`: when the whole log was last verified by a server, and what it found.
+//! `DIR/state/verified.json`: when the whole log was last verified, and what that found.
 //!
-//! Only `serve` writes it, at each start: `verify` is the auditor's, and never changes a byte. It is
-//! no evidence, and nobody's answer rests on it but `doctor`'s.
+//! `serve` writes it at each start, and `verify --note` when it is asked to: `verify` alone is the
+//! auditor's, and never changes a byte. It is no evidence, and nobody's answer rests on it but `doctor`'s.
 
 use std::{fs, io};
 
@@ -36,11 +36,17 @@ impl Verified {
         }
     }
 
-    /// Keeps it. A directory that takes no file costs a note that nobody needs to go on.
-    pub fn note(&self, home: &Home) {
+    /// Keeps it.
+    pub fn write(&self, home: &Home) -> io::Result<()> {
         let text = serde_json::to_vec(self).expect("plain strings are JSON");
-        let noted = home.make_state().and_then(|()| write_private(&home.verified(), &text));
-        if let Err(e) = noted {
+        home.make_state()?;
+        write_private(&home.verified(), &text)
+    }
+
+    /// [`write`](Verified::write). A directory that takes no file costs a note that nobody needs to
+    /// go on.
+    pub fn note(&self, home: &Home) {
+        if let Err(e) = self.write(home) {
             tracing::warn!(error = e.to_string(), "state/verified.json cannot be written");
         }
     }

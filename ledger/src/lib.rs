@@ -67,7 +67,9 @@ pub use index::{Index, IndexWatch};
 pub use log::{
     Damage, Log, LogError,
     memory::MemoryLog,
-    segments::{BackedUp, BackupError, Beside, Build, SegmentInfo, SegmentLog, Stored, TornTail},
+    segments::{
+        BackedUp, BackupError, Beside, Build, Manifest, SegmentInfo, SegmentLog, Stored, TornTail,
+    },
 };
 pub use queue::{Queue, Refused, Reply};
 pub use shared::{RecordError, SharedWriter};

@@ -1,39 +1,71 @@
 //! `verify`: the whole chain, without trusting anything derived from it.
 
 use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
 
+use anyhow::Context as _;
 use ledger::{Hash, Report, Seq, VerifyOptions, segments_size, verify_dir_with_ids};
 use serde_json::{Value, json};
 
 use crate::{
+    clock,
     context::Context,
     exit::{Code, fail},
     home::Home,
     json::set,
     moment, output,
     progress::{self, Unit},
+    verified::Verified,
 };
 
 pub(super) fn run(
     context: &Context,
     dir: Option<PathBuf>,
     head: Option<&str>,
+    note: bool,
 ) -> anyhow::Result<()> {
     let dir = dir.unwrap_or_else(|| context.data_dir.clone());
     let home = Home::existing(&dir)?;
+    if note {
+        may_note(&home)?;
+    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let expect_head = head.map(parse_head).transpose()?;
     let options = VerifyOptions { threads, payloads: true, opened_first: true, expect_head };
     let report = verified_dir(&home.log(), &options)?;
+    if note {
+        let noted = Verified::of(&report, clock::wall_us()).write(&home);
+        noted.with_context(|| format!("cannot write {}", home.verified().display()))?;
+    }
     output::object(context.format, &shown(&report), || words(&report, expect_head.is_some()))?;
     if report.is_good() {
         return Ok(());
     }
     let seq = report.first_bad.as_ref().map_or(0, |damage| damage.seq.0);
     Err(fail(Code::Tampered, format!("this ledger does not verify, from entry {seq} on")))
+}
+
+/// Makes sure that a note is kept where the ledger is written, and by the account that writes it: a
+/// copy stays as it is, and a file of another account's could stop a server.
+fn may_note(home: &Home) -> anyhow::Result<()> {
+    let shown = home.dir().display();
+    if home.id()?.is_none() {
+        let what = format!("{shown} is a copy, and --note would change it; verify it without");
+        return Err(fail(Code::Conflict, what));
+    }
+    let owner = fs::metadata(home.dir()).map(|found| found.uid());
+    let me = fs::metadata("/proc/self").map(|process| process.uid());
+    if let (Ok(owner), Ok(me)) = (owner, me)
+        && owner != me
+    {
+        let what = format!("{shown} is account {owner}'s, and this one is {me}");
+        return Err(fail(Code::Auth, format!("{what}; verify with --note as its owner")));
+    }
+    Ok(())
 }
 
 /// Verifies a log's directory, and shows how far it is.

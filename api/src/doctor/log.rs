@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ledger::{Log as _, LogError, SegmentLog, Seq};
+use ledger::{Damage, Log as _, LogError, Manifest, SegmentLog, Seq};
 use serde_json::Value;
 
 use super::{Check, command, quoted};
@@ -36,6 +36,16 @@ pub(super) fn log(home: &Home, opened: &Result<SegmentLog, LogError>) -> Check {
                 ),
             }
         }
+        Err(LogError::Corrupt(damage)) if is_of_floor(damage) => Check::problem(
+            "head",
+            format!("{}; no writer starts", damage.what),
+            format!(
+                "`{}` with a head that was kept elsewhere; if it holds, write that head to {} as one \
+                 line `SEQ HASH`",
+                command("verify --head SEQ:HASH", home),
+                quoted(&home.log().join("head"))
+            ),
+        ),
         Err(e @ LogError::Corrupt(_)) => Check::problem(
             "log",
             e.to_string(),
@@ -56,6 +66,12 @@ pub(super) fn log(home: &Home, opened: &Result<SegmentLog, LogError>) -> Check {
             Check::problem("log", finding, remedy)
         }
     }
+}
+
+/// Whether damage is only of the file that tells what was cut off: what is there may all be sound, and
+/// `verify`, which goes by the entries, says so.
+pub(super) fn is_of_floor(damage: &Damage) -> bool {
+    damage.code == "floor_unreadable"
 }
 
 /// Whether `log/head`, which a clean stop writes, says what must be there.
@@ -97,7 +113,7 @@ pub(super) fn torn_tail(log: &SegmentLog, held: bool) -> Check {
 }
 
 /// What is made again from the segments when it is missing.
-pub(super) fn derived(home: &Home) -> Check {
+pub(super) fn derived(home: &Home, log: Option<&SegmentLog>, held: bool) -> Check {
     let (dir, mut segments, mut temporary) = (home.log(), Vec::new(), 0);
     for file in fs::read_dir(&dir).into_iter().flatten().flatten() {
         let path = file.path();
@@ -124,6 +140,29 @@ pub(super) fn derived(home: &Home) -> Check {
             format!("`{}`: a start for writing makes them", command("serve", home)),
         );
     }
+    let made = || format!("`{}`: a start for writing makes it again", command("serve", home));
+    match log.map(SegmentLog::manifest) {
+        None | Some(Manifest::Complete) => {}
+        // One that a writer is at work on may be ahead of what was opened here.
+        Some(_) if held => {}
+        Some(Manifest::Incomplete) => {
+            let finding = "log/manifest does not list all sealed segments, so one that is taken away \
+                           would not be named, and each opening reads more";
+            return Check::warning("derived", finding, made());
+        }
+        Some(Manifest::Differs { first, last }) => {
+            let finding = format!(
+                "log/manifest lists a segment of entries {first} to {last} that the log does not \
+                 have: it is stale, or entries were cut off or exchanged"
+            );
+            let remedy = format!(
+                "`{}` with a head that was kept elsewhere; if it holds, {}",
+                command("verify --head SEQ:HASH", home),
+                made()
+            );
+            return Check::warning("derived", finding, remedy);
+        }
+    }
     if temporary > 0 {
         let finding = format!("{temporary} unfinished files lie in log/");
         return Check::ok("derived", format!("{finding}; the next start for writing removes them"));
@@ -134,7 +173,10 @@ pub(super) fn derived(home: &Home) -> Check {
     } else {
         String::new()
     };
-    Check::ok("derived", format!("maps and index are there or are made at the next start{kept}"))
+    Check::ok(
+        "derived",
+        format!("manifest, maps and index are there or are made at the next start{kept}"),
+    )
 }
 
 /// Whether this program reads what other versions wrote.
@@ -210,12 +252,16 @@ pub(super) fn home(home: &Home, log: &SegmentLog) -> Check {
 
 /// When the whole log was last verified, and whether what was verified is still there.
 pub(super) fn last_verify(home: &Home, log: Option<&SegmentLog>) -> (Check, bool) {
-    let verify = format!("`{}`", command("verify", home));
+    let verify = format!("`{}`", command("verify --note", home));
     let name = "last_verify";
     let note = match Verified::read(home) {
         Ok(Some(note)) => note,
+        Ok(None) if home.id().is_ok_and(|id| id.is_none()) => {
+            let finding = "nothing is noted in a copy; `verify` tells whether it is sound";
+            return (Check::ok(name, finding), false);
+        }
         Ok(None) => {
-            let finding = "no server has noted one; each does at its start";
+            let finding = "none is noted; each start of a server and `verify --note` notes one";
             return (Check::warning(name, finding, verify), false);
         }
         Err(e) => {
@@ -239,7 +285,11 @@ pub(super) fn last_verify(home: &Home, log: Option<&SegmentLog>) -> (Check, bool
             "at {at} the log held {entries} entries ending in {hash}, and it does not any more: it was \
              cut off or replaced"
         );
-        return (Check::problem(name, finding, verify), true);
+        let remedy = format!(
+            "change nothing, copy the directory, then `{}`; docs/OPERATING.md, exit 3",
+            command("verify", home)
+        );
+        return (Check::problem(name, finding, remedy), true);
     }
     let finding = format!("at {at}: {entries} entries verified");
     let old = moment::parse("at", at).is_ok_and(|at_us| {

@@ -13,6 +13,7 @@ use super::{Check, command, quoted};
 use crate::{
     clock,
     home::Home,
+    shell,
     space::{Disk, shown},
 };
 
@@ -65,7 +66,7 @@ pub(super) fn directory(home: &Home) -> Check {
                 return here(format!("{shown} is empty"), remedy);
             }
             here(
-                format!("{shown} holds no log"),
+                format!("{shown} holds no log, but something else"),
                 "name the ledger's directory with --data-dir; if it is this one, put its log/ back \
                  from a backup"
                     .to_owned(),
@@ -78,11 +79,10 @@ pub(super) fn directory(home: &Home) -> Check {
 /// How to look again with the right to.
 fn as_owner(dir: &Path) -> String {
     let owner = fs::metadata(dir).map(|found| found.uid());
+    let doctor = shell::command("doctor", dir);
     match owner {
-        Ok(uid) => format!("look as its owner: `sudo -u '#{uid}' rollout-ledger doctor`"),
-        Err(_) => {
-            "look as the ledger's account: `sudo -u ACCOUNT rollout-ledger doctor`".to_owned()
-        }
+        Ok(uid) => format!("look as its owner, account {uid}, or as root: `{doctor}`"),
+        Err(_) => format!("look as the ledger's account, or as root: `{doctor}`"),
     }
 }
 
@@ -104,7 +104,9 @@ pub(super) fn permissions(home: &Home) -> Vec<Check> {
     let mut seen = Seen::default();
     let mut left = FILES_MAX;
     look(home.dir(), false, top.uid(), &mut seen, &mut left);
-    vec![modes(home, &seen), owner(home, (top.uid(), top.gid()), &seen)]
+    let mut checks = modes(home, &seen);
+    checks.extend(owner(home, (top.uid(), top.gid()), &seen));
+    checks
 }
 
 fn look(path: &Path, secret: bool, owner: u32, seen: &mut Seen, left: &mut usize) {
@@ -115,7 +117,8 @@ fn look(path: &Path, secret: bool, owner: u32, seen: &mut Seen, left: &mut usize
     let (mode, link) = (found.mode(), found.is_symlink());
     if !link && mode & 0o002 != 0 {
         seen.open_to_all.push(path.to_owned());
-    } else if !link && mode & 0o020 != 0 {
+    }
+    if !link && mode & 0o020 != 0 {
         seen.open_to_group.push(path.to_owned());
     }
     if secret && !link && mode & 0o077 != 0 {
@@ -137,8 +140,9 @@ fn look(path: &Path, secret: bool, owner: u32, seen: &mut Seen, left: &mut usize
     }
 }
 
-fn modes(home: &Home, seen: &Seen) -> Check {
-    let dir = quoted(home.dir());
+fn modes(home: &Home, seen: &Seen) -> Vec<Check> {
+    let (dir, name) = (quoted(home.dir()), "permissions");
+    let mut checks = Vec::new();
     let secrets: Vec<_> = ["keys", "state", "serve.json"]
         .map(|name| home.dir().join(name))
         .into_iter()
@@ -147,53 +151,55 @@ fn modes(home: &Home, seen: &Seen) -> Check {
         .collect();
     if !secrets.is_empty() {
         let finding = format!("others may read secrets: {}", named(home, &seen.exposed));
-        return Check::problem(
-            "permissions",
-            finding,
-            format!("`chmod -R go= {}`", secrets.join(" ")),
-        );
+        let remedy = format!("`chmod -R go= {}`", secrets.join(" "));
+        checks.push(Check::problem(name, finding, remedy));
     }
     if !seen.open_to_all.is_empty() {
         let finding = format!("anybody may change {}", named(home, &seen.open_to_all));
-        return Check::problem("permissions", finding, format!("`chmod -R o-w {dir}`"));
+        checks.push(Check::problem(name, finding, format!("`chmod -R o-w {dir}`")));
     }
     if !seen.unreadable.is_empty() {
         let finding = format!("not all can be read: {}", named(home, &seen.unreadable));
-        return Check::warning("permissions", finding, as_owner(home.dir()));
+        checks.push(Check::warning(name, finding, as_owner(home.dir())));
     }
     if !seen.open_to_group.is_empty() {
         let finding = format!("its group may change {}", named(home, &seen.open_to_group));
-        return Check::warning("permissions", finding, format!("`chmod -R g-w {dir}`"));
+        checks.push(Check::warning(name, finding, format!("`chmod -R g-w {dir}`")));
     }
-    let finding = "only the owner may write; keys/, state/ and serve.json are the owner's alone";
-    Check::ok("permissions", finding)
+    if checks.is_empty() {
+        let finding =
+            "only the owner may write; keys/, state/ and serve.json are the owner's alone";
+        checks.push(Check::ok(name, finding));
+    }
+    checks
 }
 
-fn owner(home: &Home, (uid, gid): (u32, u32), seen: &Seen) -> Check {
+fn owner(home: &Home, (uid, gid): (u32, u32), seen: &Seen) -> Vec<Check> {
+    let (name, mut checks) = ("owner", Vec::new());
     if !seen.foreign.is_empty() {
         let finding = format!(
             "the directory is account {uid}'s, but {} belongs to another, so a server may be unable \
              to write it",
             named(home, &seen.foreign)
         );
-        let remedy = format!("`sudo chown -R {uid}:{gid} {}`", quoted(home.dir()));
-        return Check::problem("owner", finding, remedy);
+        let remedy = format!("as root: `chown -hR {uid}:{gid} {}`", quoted(home.dir()));
+        checks.push(Check::problem(name, finding, remedy));
     }
     let me = fs::metadata("/proc/self").map_or(uid, |process| process.uid());
     if me == uid {
-        return Check::ok("owner", format!("everything is this account's ({uid})"));
+        if checks.is_empty() {
+            checks.push(Check::ok(name, format!("everything is this account's ({uid})")));
+        }
+        return checks;
     }
     let what = if me == 0 {
         "what the superuser records here makes files that the owner cannot write"
     } else {
         "this account cannot record here"
     };
-    let remedy = format!("record as the owner: `sudo -u '#{uid}' rollout-ledger ...`");
-    Check::warning(
-        "owner",
-        format!("everything is account {uid}'s, and this one is {me}: {what}"),
-        remedy,
-    )
+    let finding = format!("the directory is account {uid}'s, and this one is {me}: {what}");
+    checks.push(Check::warning(name, finding, format!("record as its owner, account {uid}")));
+    checks
 }
 
 /// The first paths, as seen from the directory.

@@ -1,6 +1,6 @@
 //! Who is at work on the directory: the writer's lock, the server, its views and open files.
 
-use std::{fs, os::unix::fs::MetadataExt as _, time::Duration};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 
 use super::{Check, command, quoted};
 use crate::{
@@ -36,13 +36,18 @@ pub(super) enum Server {
 
 /// The process that holds the writer's lock, as Linux tells it. Nothing is locked to find out.
 pub(super) fn lock_holder(home: &Home) -> Option<Holder> {
-    let lock = fs::metadata(home.log().join("lock")).ok()?;
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    let (major, minor) = (rustix::fs::major(lock.dev()), rustix::fs::minor(lock.dev()));
-    let pid = holder_in(&locks, &format!("{major:02x}:{minor:02x}:{}", lock.ino()))?;
+    let pid = holder_of(&home.log().join("lock"))?;
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     let name = if name.trim().is_empty() { "a program" } else { name.trim() };
     Some(Holder { pid, name: name.to_owned() })
+}
+
+/// The process that has locked a file or directory.
+pub(super) fn holder_of(path: &Path) -> Option<u32> {
+    let lock = fs::metadata(path).ok()?;
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let (major, minor) = (rustix::fs::major(lock.dev()), rustix::fs::minor(lock.dev()));
+    holder_in(&locks, &format!("{major:02x}:{minor:02x}:{}", lock.ino()))
 }
 
 /// The process that has locked a file, in the form of `proc_locks(5)`.

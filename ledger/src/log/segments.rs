@@ -32,7 +32,7 @@ use std::{
 pub use self::{
     backup::{BackedUp, BackupError},
     build::Build,
-    stat::{Beside, SegmentInfo},
+    stat::{Beside, Manifest, SegmentInfo},
     walk::Stored,
 };
 use crate::{

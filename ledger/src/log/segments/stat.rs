@@ -10,7 +10,7 @@ use crate::{
     entry::Seq,
     log::{
         LogError,
-        segments::{SegmentLog, files},
+        segments::{SegmentLog, files, manifest},
     },
 };
 
@@ -40,7 +40,48 @@ pub struct Beside {
     pub bytes: u64,
 }
 
+/// What `manifest`, which is derived, says beside what was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manifest {
+    /// It lists every sealed segment as it is.
+    Complete,
+    /// It is missing, cannot be read, or lacks a sealed segment.
+    Incomplete,
+    /// It lists a segment that the log does not have.
+    Differs {
+        /// The first entry of that segment.
+        first: Seq,
+        /// The last one.
+        last: Seq,
+    },
+}
+
 impl SegmentLog {
+    /// Compares `manifest` with the segments that are here. A writer may have written it since.
+    pub fn manifest(&self) -> Manifest {
+        let lines = manifest::read(&self.dir);
+        let state = self.state();
+        let is = |line: &manifest::Line, first: Seq, head: Head| {
+            (line.first, line.head.next, line.head.hash) == (first, head.next, head.hash)
+        };
+        let active = &state.active;
+        let odd = lines.iter().find(|line| {
+            let mut sealed = state.sealed.iter();
+            // One that was sealed since it was opened is the newest here.
+            !sealed.any(|s| is(line, s.first, s.head)) && !is(line, active.first, active.head)
+        });
+        if let Some(odd) = odd {
+            let last = Seq(odd.head.next.0.saturating_sub(1));
+            return Manifest::Differs { first: odd.first, last };
+        }
+        let listed = |first, head| lines.iter().any(|line| is(line, first, head));
+        if state.sealed.iter().all(|segment| listed(segment.first, segment.head)) {
+            Manifest::Complete
+        } else {
+            Manifest::Incomplete
+        }
+    }
+
     /// The segments in order; the last one is not sealed.
     pub fn segments(&self) -> Vec<SegmentInfo> {
         let state = self.state();
