@@ -1,11 +1,11 @@
 //! The story of `examples/`: a pilot, a canary, a rollback with its four steps, a relaunch, everyone,
 //! two snapshots. What the ledger then knows, and what it says did not follow the plan.
 
-use std::{fs, sync::LazyLock};
+use std::{fs, process::Command, sync::LazyLock};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Ledger, examples, root};
+use crate::harness::{Ledger, Ran, binary, examples, root};
 
 const ID: &str = "appointment-reminders";
 
@@ -236,4 +236,59 @@ fn telling_it_again_changes_nothing() {
         assert!(ran.ok().lines().iter().all(|receipt| receipt["duplicate"] == true));
     }
     assert_eq!(ledger.entries().len(), count);
+}
+
+/// What `rollout show` suggests as the next command.
+fn suggested(ledger: &Ledger, id: &str) -> (String, Option<String>) {
+    let page = ledger.run(&["rollout", "show", id, "--output", "json"]).ok().json();
+    let next = &page["data"]["next"];
+    (next["what"].as_str().unwrap().to_owned(), next["command"].as_str().map(str::to_owned))
+}
+
+/// Types a line into a shell that finds the program and the ledger.
+fn typed(ledger: &Ledger, line: &str) -> Ran {
+    let dir = binary().parent().unwrap().display().to_string();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("PATH=\"{dir}:$PATH\"; {line}")]);
+    Ran::of(shell.env("ROLLOUT_LEDGER_DATA", &ledger.dir).output().unwrap())
+}
+
+#[test]
+fn the_suggested_commands_work_as_they_stand_and_lead_to_the_launch() {
+    let ledger = Ledger::new();
+    let plan = root().join("examples/plans/appointment-reminders.md");
+    ledger.run(&["plan", "import", plan.to_str().unwrap()]).ok();
+    let before = ledger.entries().len();
+    let mut run = Vec::new();
+    let end = loop {
+        let (what, command) = suggested(&ledger, ID);
+        let Some(command) = command else { break what };
+        assert!(!run.contains(&command), "it is suggested again after it was run: {command}");
+        typed(&ledger, &command).ok();
+        run.push(command);
+    };
+    assert!(end.starts_with("Nothing is missing until the P7D snapshot falls due at 2"), "{end}");
+    let recorded = ledger.entries().split_off(before);
+    assert!(recorded.len() == run.len() && run.len() > 5, "{run:?}");
+    for entry in recorded {
+        assert!(entry["event"]["time"].is_string(), "nobody knows when: {entry}");
+    }
+}
+
+#[test]
+fn a_fact_from_before_others_is_not_suggested_as_of_now() {
+    let ledger = Ledger::new();
+    let plan = root().join("examples/plans/appointment-reminders.md");
+    ledger.run(&["plan", "import", plan.to_str().unwrap()]).ok();
+    let go = ["record", "gate", "decided", "--rollout", ID, "--gate", "launch", "--verdict", "go"];
+    ledger.run(&go).ok();
+    let late = ["record", "stage", "started", "--rollout", ID, "--stage", "stage-b"];
+    ledger.run(&[&late[..], &["--happened", "now"]].concat()).ok();
+    let (what, command) = suggested(&ledger, ID);
+    let command = command.unwrap();
+    assert!(what.starts_with("Neither a start of "), "{what}");
+    assert!(command.ends_with(" --happened '<WHEN>'"), "{command}");
+    typed(&ledger, &command).exits(2).says("--happened wants a moment such as now");
+    typed(&ledger, &command.replace("<WHEN>", "2026-01-14 10:30")).ok();
+    assert_ne!(suggested(&ledger, ID).1.as_ref(), Some(&command));
 }

@@ -102,18 +102,23 @@ impl Rollout {
             let key = &stage.key;
             let later = stages.iter().skip(place + 1).any(|s| s.started());
             let of_stage = |verb: &str| Some(self.record(&format!("stage {verb} --stage {key}")));
+            let started = |newest: bool| {
+                let rest = format!("stage started --stage {key}");
+                Some(if newest { self.record(&rest) } else { self.record_late(&rest) })
+            };
             if stage.over() {
                 continue;
             }
             let Some(attempt) = stage.attempts.last().filter(|_| stage.started()) else {
-                let what = if stage.attempts.iter().any(|a| a.inferred_ran) {
+                let ran = stage.attempts.iter().any(|a| a.inferred_ran);
+                let what = if ran {
                     format!("No start of {key} is recorded; its results say that it ran.")
                 } else if later {
                     format!("Neither a start of {key} is recorded nor that it was skipped.")
                 } else {
                     format!("No start of {key} is recorded.")
                 };
-                return Some(NextStep { what, command: of_stage("started") });
+                return Some(NextStep { what, command: started(!ran && !later) });
             };
             if attempt.results.is_empty() && attempt.rollback_seqs.is_empty() {
                 let what = format!("No results of {key} are recorded.");
@@ -121,7 +126,7 @@ impl Rollout {
             }
             if !attempt.rollback_seqs.is_empty() && attempt.ended.is_empty() && !later {
                 let what = format!("{key} was rolled back; no further attempt is recorded.");
-                return Some(NextStep { what, command: of_stage("started") });
+                return Some(NextStep { what, command: started(true) });
             }
         }
         None
@@ -205,10 +210,22 @@ impl Rollout {
         number.is_some_and(|number| self.answer_to(number).is_some())
     }
 
+    /// The command for what happens now, unless whoever runs it says when it did. Without a time no
+    /// later fact could be placed beside it.
     fn record(&self, rest: &str) -> String {
+        self.recording(rest, "now")
+    }
+
+    /// The command for what happened before something that is recorded already. It is refused until a
+    /// moment stands in the place of the word.
+    fn record_late(&self, rest: &str) -> String {
+        self.recording(rest, "'<WHEN>'")
+    }
+
+    fn recording(&self, rest: &str, when: &str) -> String {
         let (verb, members) = rest.split_once(" --").unwrap_or((rest, ""));
         let members = if members.is_empty() { String::new() } else { format!(" --{members}") };
-        format!("rollout-ledger record {verb} --rollout {}{members}", self.name())
+        format!("rollout-ledger record {verb} --rollout {}{members} --happened {when}", self.name())
     }
 
     fn name(&self) -> &str {

@@ -376,19 +376,19 @@ fn the_next_missing_fact_comes_with_its_command() {
     said.dedup();
     expect![[r#"
         No plan is recorded. | rollout-ledger plan import FILE.md --rollout claim-form
-        No go of the launch gate is recorded. | rollout-ledger record gate decided --rollout claim-form --gate launch --verdict go
-        No start of stage-a is recorded. | rollout-ledger record stage started --rollout claim-form --stage stage-a
-        No results of stage-a are recorded. | rollout-ledger record stage results-recorded --rollout claim-form --stage stage-a
-        The rollback lacks a step of the plan: Turn it off | rollout-ledger record rollback step-completed --rollout claim-form --step 1 --kind flag_off
-        The rollback that began has no recorded end. | rollout-ledger record rollback completed --rollout claim-form
-        stage-a was rolled back; no further attempt is recorded. | rollout-ledger record stage started --rollout claim-form --stage stage-a
-        No results of stage-a are recorded. | rollout-ledger record stage results-recorded --rollout claim-form --stage stage-a
-        No launch is recorded; it anchors the snapshots. | rollout-ledger record rollout launched --rollout claim-form
+        No go of the launch gate is recorded. | rollout-ledger record gate decided --rollout claim-form --gate launch --verdict go --happened now
+        No start of stage-a is recorded. | rollout-ledger record stage started --rollout claim-form --stage stage-a --happened now
+        No results of stage-a are recorded. | rollout-ledger record stage results-recorded --rollout claim-form --stage stage-a --happened now
+        The rollback lacks a step of the plan: Turn it off | rollout-ledger record rollback step-completed --rollout claim-form --step 1 --kind flag_off --happened now
+        The rollback that began has no recorded end. | rollout-ledger record rollback completed --rollout claim-form --happened now
+        stage-a was rolled back; no further attempt is recorded. | rollout-ledger record stage started --rollout claim-form --stage stage-a --happened now
+        No results of stage-a are recorded. | rollout-ledger record stage results-recorded --rollout claim-form --stage stage-a --happened now
+        No launch is recorded; it anchors the snapshots. | rollout-ledger record rollout launched --rollout claim-form --happened now
         Nothing is missing until the P7D snapshot falls due at 2025-01-23T14:00:00.000000Z. | 
-        The P7D snapshot is overdue. | rollout-ledger record checkpoint recorded --rollout claim-form --checkpoint P7D
-        The P1M snapshot is due. | rollout-ledger record checkpoint recorded --rollout claim-form --checkpoint P1M
+        The P7D snapshot is overdue. | rollout-ledger record checkpoint recorded --rollout claim-form --checkpoint P7D --happened now
+        The P1M snapshot is due. | rollout-ledger record checkpoint recorded --rollout claim-form --checkpoint P1M --happened now
         Nothing is missing that the plan calls for. | 
-        Clean-up was planned and not done. | rollout-ledger record cleanup done --rollout claim-form --flag claim_form
+        Clean-up was planned and not done. | rollout-ledger record cleanup done --rollout claim-form --flag claim_form --happened now
         Nothing is missing that the plan calls for. | "#]].assert_eq(&said.join("\n"));
 }
 
