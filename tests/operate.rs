@@ -15,7 +15,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::harness::{Ledger, PATIENCE, Ran, binary, files, note, notes, segments};
+use crate::{
+    harness::{Ledger, PATIENCE, Ran, binary, examples, files, note, notes, segments},
+    space::Tmpfs,
+};
 
 /// A ledger with a redaction, in commits of one and of several entries.
 fn told() -> Ledger {
@@ -286,4 +289,68 @@ fn a_bar_is_shown_on_a_terminal_after_a_second_and_never_in_a_pipe() {
     let (bar, shown) = shown_while_it_waits(&ledger, false);
     assert!(!bar, "{shown}");
     assert_eq!(shown.lines().count(), 1, "{shown}");
+}
+
+#[test]
+fn a_target_in_the_way_of_an_import_or_export_is_named() {
+    let ledger = Ledger::new();
+    ledger.append(&notes("n", 10)).ok();
+    ledger.run(&["log", "export", "-o", "log.jsonl"]).ok();
+    let import = |file: &str, to: &str| ledger.run(&["log", "import", file, "--to", to]);
+    import("log.jsonl", "log.jsonl").exits(5).says("is a file").says("name another directory");
+    import("log.jsonl", "log.jsonl/x").exits(5).says("is a file");
+    import("ledger", "copy").exits(1).says("is a directory; name a file");
+    ledger.run(&["log", "export", "-o", "ledger"]).exits(5).says("is a directory; name a file");
+    assert_eq!(left_beside(&ledger), ["ledger", "log.jsonl"]);
+    let Some(disk) = Tmpfs::mount(&ledger.temp.path().join("disk"), "8k") else {
+        eprintln!("no tmpfs may be mounted here: a full disk was not tested");
+        return;
+    };
+    import("log.jsonl", "disk/copy").exits(1).says("no room left for disk/copy").says("make room");
+    fs::write(disk.0.join("filler"), vec![7; 4096]).unwrap();
+    let ran = ledger.run(&["log", "export", "-o", "disk/log.jsonl"]).exits(1);
+    ran.says("no room left for disk/log.jsonl").says("make room");
+    assert_eq!(fs::read_dir(&disk.0).unwrap().count(), 1, "nothing is left");
+    disk.resize("64m");
+    import("log.jsonl", "disk/copy").ok();
+}
+
+#[test]
+fn reading_a_plan_shows_on_a_terminal_for_how_long_it_takes() {
+    let ledger = Ledger::new();
+    let fifo = ledger.temp.path().join("plan.md");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let line = format!("'{}' plan import plan.md --rollout big", binary().display());
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    script.env("ROLLOUT_LEDGER_DATA", &ledger.dir).env("TERM", "xterm");
+    let mut child = script.current_dir(ledger.temp.path()).spawn().unwrap();
+    let mut writer = fs::File::options().write(true).open(&fifo).unwrap();
+    let mut seen = child.stdout.take().unwrap();
+    let (mut text, mut piece) = (String::new(), [0; 256]);
+    // The plan does not come before the bar does.
+    while !text.contains("reading the plan") {
+        let size = seen.read(&mut piece).unwrap();
+        assert_ne!(size, 0, "it ended first: {text}");
+        text.push_str(&String::from_utf8_lossy(&piece[..size]));
+    }
+    let plan = fs::read(&examples("plans", "md")[0]).unwrap();
+    std::io::Write::write_all(&mut writer, &plan).unwrap();
+    drop(writer);
+    seen.read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success(), "{text}");
+    assert!(text.contains("events recorded"), "{text}");
+}
+
+#[test]
+fn a_start_that_waits_for_the_views_says_so_before_it_listens() {
+    let ledger = Ledger::new();
+    ledger.append(&notes("n", 3_000)).ok();
+    let first = ledger.serve();
+    first.ready();
+    let said = first.stop();
+    assert!(said.contains("not listening yet"), "{said}");
+    let second = ledger.serve();
+    second.ready();
+    assert!(!second.stop().contains("not listening yet"), "the views are there");
 }

@@ -15,7 +15,7 @@ use crate::{
     exit::{Code, Failure, fail},
     home::{Home, random_hex},
     intake::{self, Submitter, own::Own},
-    output,
+    output, progress,
     pseudonym::PseudonymKey,
     space::Space,
 };
@@ -115,7 +115,8 @@ impl Engine {
         home: &Home,
         clock: impl FnOnce(u64) -> Result<Clock, crate::clock::ClockError>,
     ) -> anyhow::Result<(Engine, Option<TornTail>)> {
-        let segments = SegmentLog::open(home.log())?;
+        // After a kill, what came since the last clean stop is read once more.
+        let segments = progress::timed("opening the log", || SegmentLog::open(home.log()))?;
         let (torn, ids) = (segments.torn_tail().cloned(), segments.index_dir());
         if segments.floor_missing() {
             output::say(
@@ -125,7 +126,9 @@ impl Engine {
         }
         let log: Arc<dyn Log> = Arc::new(segments);
         let clock = clock(log.head().recorded_at_us)?;
-        let writer = Writer::open(log.clone(), Index::in_dir(ids))?;
+        let writer = progress::timed("opening the index of ids", || {
+            Writer::open(log.clone(), Index::in_dir(ids))
+        })?;
         let torn_bytes = torn.as_ref().map_or(0, |torn| torn.bytes);
         let space = Arc::new(Space::of(&home.log(), home.min_free()));
         Ok((Engine { log, writer, clock, torn_bytes, space }, torn))

@@ -27,6 +27,13 @@ const LOOK_GAP: Duration = Duration::from_millis(100);
 pub enum Unit {
     Bytes,
     Entries,
+    /// Nothing but the time that it takes.
+    Time,
+}
+
+/// Does `work`, which cannot tell how far it is, and shows for how long it has been at it.
+pub fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    watched(what, Unit::Time, None, &|| 0, work)
 }
 
 /// Does `work`, which adds what it has done to its argument, and shows it beside `total`, if that is known.
@@ -134,6 +141,7 @@ fn style(unit: Unit, known: bool) -> ProgressStyle {
     let form = match (unit, known) {
         (Unit::Bytes, true) => "{msg} [{bar:30}] {bytes} of {total_bytes}, {eta} left",
         (Unit::Entries, true) => "{msg} [{bar:30}] {human_pos} of {human_len} entries, {eta} left",
+        (Unit::Time, _) => "{msg}, {elapsed}",
         (Unit::Bytes, false) => "{msg} {bytes}, {elapsed}",
         (Unit::Entries, false) => "{msg} {human_pos} entries, {elapsed}",
     };
@@ -146,9 +154,9 @@ mod tests {
 
     #[test]
     fn all_forms_are_templates() {
-        for (unit, known) in [Unit::Bytes, Unit::Entries].into_iter().zip([true, false]) {
-            style(unit, known);
-            style(unit, !known);
+        for unit in [Unit::Bytes, Unit::Entries, Unit::Time] {
+            style(unit, true);
+            style(unit, false);
         }
     }
 }

@@ -45,6 +45,12 @@ use crate::{
 /// How long requests in flight may take to finish once the server is told to stop.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(4);
 
+/// Entries from which on it is told that listening waits for them: fewer are read in a moment.
+const WAIT_TOLD_FROM: u64 = 1_000;
+
+/// How often it is told how far the views are while listening waits for them.
+const WAIT_TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// What shows, for as long as there is a log, that a token was once made.
 const TOKEN_CREATED: &str = "rollout.token.created.v1";
 
@@ -168,16 +174,34 @@ async fn read_views(
         return Ok((facts, views, true));
     }
     let mut news = facts.news();
+    let telling = tell_wait(&facts, durable);
     tokio::select! {
         reached = news.wait_for(|next| *next >= durable) => {
             reached.map_err(|_| anyhow::anyhow!("the views stopped before they were read"))?;
         }
+        never = telling => match never {},
         // Whoever comes in between finds the door closed.
         () = stopping.cancelled() => return Ok((facts, views, true)),
     }
     let asking = facts.clone();
     let made = spawn_blocking(move || asking.holds(TOKEN_CREATED)).await??;
     Ok((facts, views, made))
+}
+
+/// Tells that listening waits for the views, and how far they are. Never ends.
+async fn tell_wait(facts: &Facts, durable: u64) -> std::convert::Infallible {
+    let mut behind = durable.saturating_sub(facts.next());
+    if behind < WAIT_TOLD_FROM {
+        return std::future::pending().await;
+    }
+    loop {
+        tracing::info!(
+            behind,
+            "not listening yet: the views read the log first, since it says whether a token was made"
+        );
+        tokio::time::sleep(WAIT_TOLD_EVERY).await;
+        behind = durable.saturating_sub(facts.next());
+    }
 }
 
 /// Verifies the whole log beside the service: opening has checked what is new since the last clean

@@ -23,6 +23,7 @@ use crate::{
         self, Plan, copies, derive::ImportContext, fill, identity, lint::Lint, moved::Moved,
         revise, text,
     },
+    progress,
     record::person,
 };
 
@@ -113,8 +114,24 @@ struct Import<'a> {
     redact_lines: Vec<u64>,
 }
 
+/// A plan as it was read, and what is to be recorded of it.
+struct Read {
+    plan: Plan,
+    import: ImportContext,
+    new: Vec<CloudEvent>,
+}
+
 impl Import<'_> {
     fn run(self, context: &Context) -> anyhow::Result<()> {
+        let read = progress::timed("reading the plan", || self.read(context))?;
+        let Read { plan, import, new } = read;
+        let recorded = if new.is_empty() { 0 } else { record(context, &new)? };
+        let revision = if new.is_empty() { import.revision - 1 } else { import.revision };
+        self.report(context, &plan, &import.text, (&import.rollout, revision, recorded))
+    }
+
+    /// Reads the file beside what is recorded of the rollout, and records nothing.
+    fn read(&self, context: &Context) -> anyhow::Result<Read> {
         let (text, redactions) = self.text()?;
         let mut plan = plan::read(&text);
         if !plan.fields.iter().any(|field| field.kind == FieldKind::Value) {
@@ -130,13 +147,13 @@ impl Import<'_> {
             history.of_rollouts(std::slice::from_ref(&id))?.remove(&id).unwrap_or_default();
         let rollout = Rollout::fold(&events);
         let import = ImportContext {
-            rollout: id.clone(),
+            rollout: id,
             file_name: self.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             commit: self.commit.clone(),
             revision: rollout.plan.newest().map_or(1, |newest| newest.number + 1),
             actor: self.actor.as_deref().map(person),
             digest: plan::digest(&text),
-            text: text.clone(),
+            text,
             redactions,
             time_zone: plan::TIME_ZONE.parse().ok(),
         };
@@ -146,9 +163,7 @@ impl Import<'_> {
             plan.warnings.extend(moved.warnings(&plan.fields));
             plan.warnings.sort_by_key(|warning| warning.line);
         }
-        let recorded = if new.is_empty() { 0 } else { record(context, &new)? };
-        let revision = if new.is_empty() { import.revision - 1 } else { import.revision };
-        self.report(context, &plan, &text, (&id, revision, recorded))
+        Ok(Read { plan, import, new })
     }
 
     /// The text that is recorded: without personal data.
@@ -283,7 +298,7 @@ fn other_plans(
 fn record(context: &Context, events: &[CloudEvent]) -> anyhow::Result<usize> {
     let values: Vec<Value> = events.iter().map(CloudEvent::to_value).collect();
     let mut appender = context.appender()?;
-    let receipts = appender.append(&values, Own::Import);
+    let receipts = progress::timed("recording the plan", || appender.append(&values, Own::Import));
     appender.close()?;
     Ok(receipts?.iter().filter(|receipt| !receipt.duplicate).count())
 }
