@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     exit::{Code, fail},
-    home::{Found, Home, found_in, write_private},
+    home::{Found, Home, found_in, remove_if_there, write_private},
 };
 
 const MARK: &str = "backup.json";
@@ -188,15 +188,16 @@ fn hold(to: &Path) -> anyhow::Result<fs::File> {
 
 /// Removes marks that were being written. Whoever calls this [holds](hold) the backup.
 fn remove_unwritten(to: &Path) -> anyhow::Result<()> {
-    for path in [to.join(MARK).with_extension("tmp"), to.join(MARK).with_added_extension("tmp")] {
-        match fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(e).with_context(|| format!("cannot remove {}", path.display()));
-            }
-            _ => {}
-        }
+    for path in unwritten_marks(to) {
+        remove_if_there(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Where a mark may be while it is being written.
+fn unwritten_marks(to: &Path) -> [PathBuf; 2] {
+    let mark = to.join(MARK);
+    [mark.with_extension("tmp"), mark.with_added_extension("tmp")]
 }
 
 /// Removes every file that was being written when a run ended before its time, those of the log only
@@ -209,10 +210,7 @@ pub fn remove_unfinished(to: &Path, copying: bool) -> io::Result<()> {
                 remove_unfinished(&path, true)?;
             }
         } else if path.extension().is_some_and(|extension| extension == "tmp") {
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
+            remove_if_there(&path)?;
         }
     }
     Ok(())
@@ -225,11 +223,9 @@ fn is_empty(dir: &Path) -> anyhow::Result<bool> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(e) => return Err(e).with_context(|| format!("cannot look into {}", dir.display())),
     };
+    let unwritten = unwritten_marks(dir);
     for file in files {
-        let name = file?.file_name();
-        let mark = Path::new(MARK);
-        let unwritten = [mark.with_extension("tmp"), mark.with_added_extension("tmp")];
-        if !unwritten.iter().any(|mark| mark.as_os_str() == name) {
+        if !unwritten.contains(&file?.path()) {
             return Ok(false);
         }
     }

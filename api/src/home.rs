@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     exit::{Code, fail},
+    interrupt::before_the_end,
     pseudonym::PseudonymKey,
     shell, space,
     temporary::{self, Temporary},
@@ -291,16 +292,22 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use io::Write as _;
     let beside = path.with_extension("tmp");
     // Made anew, so that nobody's link decides where the token is written.
-    match fs::remove_file(&beside) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
+    remove_if_there(&beside)?;
     let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(&beside)?;
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = before_the_end(|| options.open(&beside))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(beside, path)?;
     path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all())
+}
+
+/// Removes a file; one that is not there is no error.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// The account that runs this process, as the system knows it. The number and not the name: the

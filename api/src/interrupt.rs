@@ -86,6 +86,14 @@ impl Drop for Begun {
     }
 }
 
+/// Takes a step that leaves something to undo. It is over before a signal's thread undoes anything, or
+/// never begins: what is made after that thread has looked would stay. Not for a step of
+/// [`Begun::conclude`], which holds the same lock.
+pub fn before_the_end<T>(step: impl FnOnce() -> T) -> T {
+    let _noted = noted();
+    step()
+}
+
 /// Returns unless a signal is ending the process: then whatever is left to say has been said.
 pub fn settle() {
     drop(noted());

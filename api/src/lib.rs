@@ -17,7 +17,7 @@
 //! - [`metrics`], [`logging`]: what it says of itself; [`space`]: when its disk is nearly full.
 //! - [`doctor`]: what is wrong with a directory, and what to do.
 //! - [`backup`], [`log_lines`]: a ledger taken elsewhere; [`progress`]: how far long work is;
-//!   [`temporary`], [`interrupt`]: what is not whole yet, and what becomes of it.
+//!   [`temporary`], [`interrupt`], [`begun_disk`]: what is not whole yet, and what becomes of it.
 //! - [`scheduler`]: announces what falls due.
 //! - [`remote`]: the server that holds a directory, asked by a command; [`elsewhere`]: one by its
 //!   address, with a token.
@@ -26,6 +26,7 @@
 pub mod answers;
 pub mod audit;
 pub mod backup;
+pub mod begun_disk;
 pub mod clock;
 pub mod commands;
 pub mod config;

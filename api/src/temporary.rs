@@ -14,7 +14,10 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{home::random_hex, interrupt::Begun};
+use crate::{
+    home::random_hex,
+    interrupt::{Begun, before_the_end},
+};
 
 /// What all names of unfinished things beside a target begin with.
 pub const PREFIX: &str = ".rollout-ledger-tmp-";
@@ -60,7 +63,8 @@ impl Temporary {
         let undone = path.clone();
         let begun = Begun::note(says, move || remove(&undone))
             .context("cannot wait for signals, and so not clean up after one")?;
-        let file = make(&path).with_context(|| format!("cannot write in {}", dir.display()))?;
+        let file = before_the_end(|| make(&path))
+            .with_context(|| format!("cannot write in {}", dir.display()))?;
         let made = Temporary { path, file, begun: Some(begun) };
         made.file.try_lock().with_context(|| format!("cannot lock {}", made.path.display()))?;
         Ok(made)

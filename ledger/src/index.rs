@@ -35,13 +35,11 @@ use crate::{
         run::{Damaged, Run, Stretch},
         upkeep::Upkeep,
     },
-    log::{Log, LogError},
+    log::{Log, LogError, pages},
 };
 
 /// Ids in memory before they are written as a run.
 const TAIL_LEN: usize = 1 << 16;
-/// Entries read at once to catch up with the log.
-const PAGE_LEN: usize = 1_024;
 
 /// The index of ids. It becomes useful once a [`Writer`](crate::Writer) has brought it to the head.
 #[derive(Debug)]
@@ -135,8 +133,8 @@ impl Index {
             self.load_runs(log)?;
         }
         let head = log.head();
-        while self.next < head.next {
-            let page = log.read(self.next, PAGE_LEN.min(head.len_from(self.next)))?;
+        for page in pages(log, self.next, head.next) {
+            let page = page?;
             let Some(last) = page.last() else { break };
             let head = Head { next: last.seq().next(), hash: last.hash(), ..head };
             for entry in &page {

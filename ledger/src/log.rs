@@ -122,6 +122,31 @@ impl From<Damage> for LogError {
     }
 }
 
+/// Entries that [`pages`] reads at once.
+const PAGE_LEN: usize = 1_024;
+
+/// The entries from one place to before another, or to the end of the log, a page at a time. An error
+/// is the last page.
+pub(crate) fn pages(
+    log: &dyn Log,
+    from: Seq,
+    end: Seq,
+) -> impl Iterator<Item = Result<Vec<Entry>, LogError>> {
+    let mut next = from;
+    std::iter::from_fn(move || {
+        let left = usize::try_from(end.0.saturating_sub(next.0)).unwrap_or(PAGE_LEN);
+        if left == 0 {
+            return None;
+        }
+        let page = log.read(next, PAGE_LEN.min(left));
+        next = match &page {
+            Ok(page) => page.last()?.seq().next(),
+            Err(_) => end,
+        };
+        Some(page)
+    })
+}
+
 /// Checks what every `append` may rely on, and returns the head after the entries.
 fn assert_follows(head: Head, entries: &[Entry]) -> Head {
     assert!(entries.len() <= crate::BATCH_LEN_MAX, "a commit has at most BATCH_LEN_MAX entries");

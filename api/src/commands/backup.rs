@@ -15,6 +15,7 @@ use serde_json::json;
 use super::verify::verified_dir;
 use crate::{
     backup::{Mark, MarkHead, mirror, prepare, refused, remove_unfinished},
+    begun_disk::BegunDisk,
     clock,
     config::log::Backup,
     context::Context,
@@ -109,7 +110,7 @@ pub(super) fn copied(log: &SegmentLog, to: &Path, fresh: bool) -> anyhow::Result
     let total = log.segments().iter().map(|segment| segment.size).sum();
     progress::counted("copying", Unit::Bytes, Some(total), |done| {
         done.store(0, Ordering::Relaxed);
-        log.back_up(&Home::at(to).log(), fresh, done).map_err(|e| refused(e, to))
+        log.back_up_on(&BegunDisk, &Home::at(to).log(), fresh, done).map_err(|e| refused(e, to))
     })
 }
 

@@ -28,7 +28,7 @@ use crate::{
         own_key,
         run::{Damaged, Run},
     },
-    log::{Log, LogError},
+    log::{Log, LogError, pages},
     verify::rules::Findings,
 };
 
@@ -37,8 +37,6 @@ use crate::{
 const REST_MAX: usize = 1 << 21;
 /// Pairs of entries with one id that are named. Whoever made more has made them on purpose.
 const DOUBLED_MAX: usize = 100;
-/// Entries read at once where a stretch is read again.
-const PAGE_LEN: usize = 1_024;
 
 /// What the files of an index claim.
 #[derive(Debug)]
@@ -187,13 +185,12 @@ impl Claims {
         log: &dyn Log,
         tally: &mut Tally,
     ) -> Result<Vec<(Key, Seq)>, LogError> {
-        let (mut next, end) = (claim.run.stretch.first, claim.run.stretch.next.min(head));
+        let (from, end) = (claim.run.stretch.first, claim.run.stretch.next.min(head));
         let mut truth = Vec::new();
-        while next < end && !tally.overflowed {
-            let left = usize::try_from(end.0 - next.0).unwrap_or(PAGE_LEN);
-            let page = log.read(next, PAGE_LEN.min(left))?;
-            let Some(last) = page.last() else { break };
-            next = last.seq().next();
+        let mut pages = pages(log, from, end);
+        while !tally.overflowed
+            && let Some(page) = pages.next().transpose()?
+        {
             for (key, seq) in page.iter().filter_map(|entry| Some((own_key(entry)?, entry.seq()))) {
                 self.keep(tally, key, seq);
                 truth.push((key, seq));

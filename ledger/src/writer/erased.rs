@@ -9,11 +9,8 @@ use crate::{
     draft::Key,
     entry::{Entry, Seq},
     index::redacted_key,
-    log::{Log, LogError},
+    log::{Log, LogError, pages},
 };
-
-/// Entries read at once.
-const PAGE_LEN: usize = 1_024;
 
 /// What the redactions of a stretch of the chain name.
 #[derive(Debug, Default)]
@@ -41,13 +38,9 @@ impl Erased {
         Ok(self.named.contains(&(key, seq)))
     }
 
-    fn note(&mut self, mut from: Seq, end: Seq, log: &dyn Log) -> Result<(), LogError> {
-        while from < end {
-            let left = usize::try_from(end.0 - from.0).unwrap_or(PAGE_LEN);
-            let page = log.read(from, PAGE_LEN.min(left))?;
-            let Some(last) = page.last() else { break };
-            from = last.seq().next();
-            self.named.extend(page.iter().map(Entry::mark).filter_map(|mark| redacted_key(&mark)));
+    fn note(&mut self, from: Seq, end: Seq, log: &dyn Log) -> Result<(), LogError> {
+        for page in pages(log, from, end) {
+            self.named.extend(page?.iter().map(Entry::mark).filter_map(|mark| redacted_key(&mark)));
         }
         Ok(())
     }
