@@ -188,7 +188,8 @@ fn a_backup_that_is_interrupted_is_finished_by_the_next() {
         if name == "KILL" {
             assert_eq!(ran.code, None);
         } else {
-            let ran = ran.exits(code).says("was not brought up to date; run the same command again");
+            let ran =
+                ran.exits(code).says("was not brought up to date; run the same command again");
             assert_eq!(being_written(&dir), Vec::<PathBuf>::new(), "{name}: {}", ran.err);
         }
         let again = ledger.run(&["backup", &format!("backup-{round}"), "--output", "json"]).ok();
