@@ -104,9 +104,13 @@ fn code_of_log(error: &ledger::LogError) -> Code {
     use ledger::LogError;
     match error {
         LogError::Corrupt(_) => Code::Tampered,
-        LogError::Locked(_) => Code::TryAgain,
+        LogError::Locked(_) | LogError::Fenced => Code::TryAgain,
         LogError::Missing(_) => Code::NotFound,
         LogError::Exists(_) => Code::Conflict,
-        LogError::Unavailable { .. } | LogError::InDoubt(_) | LogError::ReadOnly => Code::Failure,
+        LogError::Unavailable { .. }
+        | LogError::InDoubt(_)
+        | LogError::ReadOnly
+        | LogError::ErasurePending(_) => Code::Failure,
+        LogError::Unsafe(_) => Code::Policy,
     }
 }

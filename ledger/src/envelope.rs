@@ -1,7 +1,7 @@
 //! What the ledger itself reads out of a payload. The only file that looks inside one.
 //!
 //! A payload is one `CloudEvents` event in canonical JSON. The ledger needs `type`, `source` and `id`
-//! (a sender's retry is recognised by the pair of the last two), and the data of its own
+//! (a sender's retry is recognised by the pair of the last two), `subject` where a log sorts by it, and the data of its own
 //! `rollout.ledger.*` and of `rollout.event.redacted.v1`. All else is not its business.
 
 use std::borrow::Cow;
@@ -30,6 +30,7 @@ pub struct Envelope<'a> {
     event_type: Cow<'a, str>,
     source: Cow<'a, str>,
     id: Cow<'a, str>,
+    subject: Option<Cow<'a, str>>,
     /// The raw bytes of `data`, for the ledger's own types.
     data: Option<&'a str>,
 }
@@ -51,11 +52,13 @@ pub enum InvalidEnvelope {
 impl<'a> Envelope<'a> {
     /// Reads a payload, all of which must be canonical JSON.
     pub fn read(payload: &'a [u8]) -> Result<Envelope<'a>, InvalidEnvelope> {
-        let (mut event_type, mut source, mut id, mut data) = (None, None, None, None);
+        let (mut event_type, mut source, mut id) = (None, None, None);
+        let (mut subject, mut data) = (None, None);
         canonical::for_each_member(payload, |name, value| match name {
             "type" => event_type = canonical::string(value),
             "source" => source = canonical::string(value),
             "id" => id = canonical::string(value),
+            "subject" => subject = canonical::string(value),
             "data" => data = Some(value),
             _ => {}
         })?;
@@ -63,6 +66,7 @@ impl<'a> Envelope<'a> {
             event_type: event_type.ok_or(InvalidEnvelope::Missing("type"))?,
             source: source.ok_or(InvalidEnvelope::Missing("source"))?,
             id: id.ok_or(InvalidEnvelope::Missing("id"))?,
+            subject,
             data,
         })
     }
@@ -80,6 +84,11 @@ impl<'a> Envelope<'a> {
     /// The attribute `id`, unique within its source.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The attribute `subject`, the rollout that the event is about.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
     }
 
     /// Whether only the ledger's own commands may write this type, and no redaction may target it.

@@ -26,7 +26,8 @@
 //! - [`chain`]: how an entry extends a [`Head`]. Writing and verifying share this one rule.
 //! - [`canonical`], [`envelope`]: what a payload must be, and the little that is read out of it.
 //! - [`draft`]: an event that has no place yet.
-//! - [`log`]: where entries are kept; [`log::memory`] and [`log::segments`] keep them.
+//! - [`log`]: where entries are kept; [`log::memory`], [`log::segments`] and
+//!   `log::kafka` keep them.
 //! - [`index`]: which ids are recorded.
 //! - [`writer`]: the only code that makes the chain longer.
 //! - [`queue`], [`shared`]: many threads and tasks before the one writer.
@@ -64,9 +65,12 @@ pub use entry::{Digest, Entry, HASH_CONTEXT, HEADER_SIZE, Hash, Header, RECORDED
 pub use envelope::{Envelope, same_event};
 pub use follower::Follower;
 pub use index::{Index, IndexWatch};
+#[cfg(feature = "kafka")]
+pub use log::kafka::{Anchor, KafkaAddress, KafkaLog, KafkaOptions};
 pub use log::{
     Damage, Log, LogError,
     memory::MemoryLog,
+    refusal::{Refusal, Refusals},
     segments::{
         BackedUp, BackupError, Beside, Build, Manifest, SegmentInfo, SegmentLog, Stored, TornTail,
     },

@@ -5,11 +5,15 @@ use std::{fmt, io, path::PathBuf};
 use crate::{
     chain::Head,
     entry::{Entry, Header, Seq},
+    log::refusal::Refusals,
 };
 
 #[cfg(feature = "testing")]
 pub mod faulty;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
+pub mod refusal;
 pub mod segments;
 
 /// An ordered store of entries. It keeps what it is given and decides nothing.
@@ -82,6 +86,17 @@ pub enum LogError {
     /// This log was opened for reading alone.
     #[error("the log was opened for reading")]
     ReadOnly,
+    /// Another writer has taken this log over: stop writing, and stand by. What the failed append
+    /// held may be stored or not, as after [`InDoubt`](LogError::InDoubt).
+    #[error("another writer has taken the log over; this one must not write any more")]
+    Fenced,
+    /// Mend what is named, or open the log saying that this is allowed.
+    #[error("the log could lose entries as it is set up:{0}")]
+    Unsafe(Refusals),
+    /// This log cannot change what is written. The payload goes when the log is copied to its next
+    /// generation; the redaction that allows that is recorded.
+    #[error("the payload of entry {0} stays until `log copy` makes the log's next generation")]
+    ErasurePending(Seq),
 }
 
 impl LogError {

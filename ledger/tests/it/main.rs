@@ -11,6 +11,7 @@ mod fuzz;
 mod index;
 mod liars;
 mod log_contract;
+mod logs;
 mod manifest;
 mod manipulations;
 mod opening;

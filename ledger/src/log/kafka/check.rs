@@ -1,0 +1,305 @@
+//! Whether a topic and its cluster keep what they are given: asked at each opening for writing.
+
+use rdkafka::{
+    admin::{
+        AdminClient, AdminOptions, ConfigEntry, ConfigResource, ConfigSource, ResourceSpecifier,
+    },
+    client::DefaultClientContext,
+    error::RDKafkaErrorCode,
+    metadata::{Metadata, MetadataTopic},
+};
+
+use super::{
+    address::{KafkaAddress, KafkaOptions},
+    client::{ANSWER, admin, failed, refused, wait_for},
+};
+use crate::log::{
+    LogError,
+    refusal::{Refusal, Refusals},
+};
+
+/// Where brokers keep what became of transactions.
+const TRANSACTIONS: &str = "__transaction_state";
+/// How many brokers keep each record.
+const COPIES: usize = 3;
+/// How many of them must have it before it counts.
+const IN_SYNC: usize = 2;
+/// A batch with the largest payload, its headers and its frame. Kafka's own default.
+const BATCH_BYTES: u64 = 1_048_588;
+
+/// A topic's setting, what it must be, and what could happen else. Also what `create` sets.
+pub(super) const WANTED: [(&str, &str, &str); 6] = [
+    ("cleanup.policy", "delete", "compaction takes all entries of a rollout but the last away"),
+    ("retention.ms", "-1", "old entries would be deleted after that time"),
+    ("retention.bytes", "-1", "old entries would be deleted beyond that size"),
+    ("unclean.leader.election.enable", "false", "a broker that lacks entries could become leader"),
+    ("message.timestamp.type", "LogAppendTime", "the broker's clock would be no witness"),
+    ("compression.type", "producer", "brokers would write records anew"),
+];
+
+/// What is asked of a cluster.
+pub(super) struct Inspector<'a> {
+    admin: AdminClient<DefaultClientContext>,
+    address: &'a KafkaAddress,
+    plaintext: bool,
+}
+
+impl<'a> Inspector<'a> {
+    pub(super) fn new(
+        address: &'a KafkaAddress,
+        options: &KafkaOptions,
+    ) -> Result<Inspector<'a>, LogError> {
+        let protocol =
+            options.properties.iter().rev().find(|(name, _)| name == "security.protocol");
+        let plaintext = protocol.is_none_or(|(_, value)| value.eq_ignore_ascii_case("plaintext"));
+        Ok(Inspector { admin: admin(address, options)?, address, plaintext })
+    }
+
+    /// All that could lose entries. Asking also tells whether the topic is there.
+    pub(super) fn refusals(&self) -> Result<Refusals, LogError> {
+        let metadata = self.metadata(self.address.topic())?;
+        let Some(topic) = found(&metadata) else {
+            return Err(LogError::Missing(self.address.path()));
+        };
+        let mut all = Vec::new();
+        self.connection(&metadata, &mut all);
+        self.partition(topic, metadata.brokers().len(), &mut all);
+        self.topic_settings(topic, &mut all)?;
+        self.transactions(&mut all)?;
+        self.brokers(&metadata, &mut all);
+        Ok(Refusals(all))
+    }
+
+    /// Whether the topic is there and has a leader.
+    pub(super) fn is_ready(&self) -> Result<bool, LogError> {
+        let metadata = self.metadata(self.address.topic())?;
+        let partition = found(&metadata).and_then(|topic| topic.partitions().first());
+        Ok(partition.is_some_and(|partition| partition.leader() >= 0))
+    }
+
+    fn metadata(&self, topic: &str) -> Result<Metadata, LogError> {
+        let metadata = self.admin.inner().fetch_metadata(Some(topic), ANSWER);
+        metadata
+            .map_err(failed(format_args!("asking {} about topic {topic}", self.address.brokers())))
+    }
+
+    fn connection(&self, metadata: &Metadata, all: &mut Vec<Refusal>) {
+        let near = |host: &str| host == "localhost" || host == "::1" || host.starts_with("127.");
+        let leaves = metadata.brokers().iter().any(|broker| !near(broker.host()));
+        if self.plaintext && leaves {
+            all.push(Refusal {
+                setting: "security.protocol".into(),
+                found: "plaintext".into(),
+                wanted: "ssl or sasl_ssl".into(),
+                why: "whoever is on the way could change what is written",
+                mend: "rollout-ledger with security.protocol=ssl among its Kafka settings (cargo feature \
+                       `kafka-tls`)"
+                    .into(),
+            });
+        }
+    }
+
+    fn partition(&self, topic: &MetadataTopic, brokers: usize, all: &mut Vec<Refusal>) {
+        let name = topic.name();
+        if topic.partitions().len() != 1 {
+            all.push(Refusal {
+                setting: "partitions".into(),
+                found: topic.partitions().len().to_string(),
+                wanted: "1".into(),
+                why: "a chain is one partition, and readers of the others would see a part of nothing",
+                mend: "rollout-ledger kafka init, with the name of a topic that is not there yet".into(),
+            });
+        }
+        let Some(partition) = topic.partitions().first() else { return };
+        let copies = partition.replicas().len();
+        if copies < COPIES {
+            all.push(Refusal {
+                setting: "replication factor".into(),
+                found: copies.to_string(),
+                wanted: format!("{COPIES} or more"),
+                why: "entries are lost with the brokers that have them",
+                mend: self.more_copies(name, 1, brokers),
+            });
+        }
+        let in_sync = partition.isr().len();
+        if in_sync < IN_SYNC.min(copies) {
+            all.push(Refusal {
+                setting: "in-sync replicas".into(),
+                found: in_sync.to_string(),
+                wanted: format!("{IN_SYNC} or more"),
+                why: "the only broker that has all entries could be lost now",
+                mend: self.tool("kafka-topics.sh", "--describe --under-replicated-partitions"),
+            });
+        }
+    }
+
+    fn topic_settings(
+        &self,
+        topic: &MetadataTopic,
+        all: &mut Vec<Refusal>,
+    ) -> Result<(), LogError> {
+        let name = topic.name();
+        let settings = self.settings(ResourceSpecifier::Topic(name))?;
+        let mut refuse = |setting: &str, found: String, wanted: &str, why, set_to: &str| {
+            let mend = self.set_topic(name, setting, set_to);
+            let wanted = wanted.to_owned();
+            all.push(Refusal { setting: setting.to_owned(), found, wanted, why, mend });
+        };
+        for (setting, wanted, why) in WANTED {
+            let found = value(&settings, setting);
+            // A broker's default may change, and is let go by newer brokers; so this one must be the topic's own.
+            let own = setting != "unclean.leader.election.enable" || is_own(&settings, setting);
+            if found != wanted || !own {
+                refuse(setting, shown(found, own), wanted, why, wanted);
+            }
+        }
+        let setting = "min.insync.replicas";
+        let (found, own) = (value(&settings, setting), is_own(&settings, setting));
+        if found.parse::<usize>().is_ok_and(|found| found < IN_SYNC) || !own {
+            let why = "an entry would count as stored that a single broker has";
+            refuse(setting, shown(found, own), "2 or more, on the topic", why, "2");
+        }
+        let setting = "max.message.bytes";
+        let found = value(&settings, setting);
+        if found.parse::<u64>().is_ok_and(|found| found < BATCH_BYTES) {
+            let (wanted, least) = (format!("{BATCH_BYTES} or more"), BATCH_BYTES.to_string());
+            refuse(setting, found.into(), &wanted, "large events could not be stored", &least);
+        }
+        let copies = topic.partitions().first().map_or(0, |partition| partition.replicas().len());
+        let setting = "flush.messages";
+        let found = value(&settings, setting);
+        if copies == 1 && found != "1" {
+            let why = "the only copy would be confirmed before it is on the disk";
+            refuse(setting, found.into(), "1 where there is one replica", why, "1");
+        }
+        Ok(())
+    }
+
+    /// What became of each transaction must be kept as well as the entries.
+    fn transactions(&self, all: &mut Vec<Refusal>) -> Result<(), LogError> {
+        let metadata = self.metadata(TRANSACTIONS)?;
+        // It comes with the first transaction of the cluster, and may be hidden from this user.
+        let Some(topic) = found(&metadata) else { return Ok(()) };
+        let copies = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
+        if copies.is_some_and(|copies| copies < COPIES) {
+            all.push(Refusal {
+                setting: format!("replication factor of {TRANSACTIONS}"),
+                found: copies.unwrap_or_default().to_string(),
+                wanted: format!("{COPIES} or more"),
+                why: "with the brokers that have it, the outcome of a commit is lost",
+                mend: self.more_copies(
+                    TRANSACTIONS,
+                    topic.partitions().len(),
+                    metadata.brokers().len(),
+                ),
+            });
+        }
+        // A user who may not ask must not be kept from writing: the replication factor was seen.
+        let Ok(settings) = self.settings(ResourceSpecifier::Topic(TRANSACTIONS)) else {
+            return Ok(());
+        };
+        let found = value(&settings, "min.insync.replicas");
+        if found.parse::<usize>().is_ok_and(|found| found < IN_SYNC) {
+            all.push(Refusal {
+                setting: format!("min.insync.replicas of {TRANSACTIONS}"),
+                found: found.into(),
+                wanted: "2 or more".into(),
+                why: "a commit would count as decided that a single broker knows of",
+                mend: self.set_topic(TRANSACTIONS, "min.insync.replicas", "2"),
+            });
+        }
+        Ok(())
+    }
+
+    /// A user who may not describe brokers cannot ask this; `kafka init` and `doctor` run as one who may.
+    fn brokers(&self, metadata: &Metadata, all: &mut Vec<Refusal>) {
+        for broker in metadata.brokers() {
+            let Ok(settings) = self.settings(ResourceSpecifier::Broker(broker.id())) else {
+                continue;
+            };
+            let setting = "transaction.partition.verification.enable";
+            if value(&settings, setting) == "false" {
+                let set = format!(
+                    "--entity-type brokers --entity-default --alter --add-config {setting}=true"
+                );
+                all.push(Refusal {
+                    setting: format!("{setting} of broker {}", broker.id()),
+                    found: "false".into(),
+                    wanted: "true".into(),
+                    why: "a late record of a writer that is gone could block all readers",
+                    mend: self.tool("kafka-configs.sh", &set),
+                });
+            }
+            let setting = "auto.create.topics.enable";
+            if value(&settings, setting) == "true" {
+                all.push(Refusal {
+                    setting: format!("{setting} of broker {}", broker.id()),
+                    found: "true".into(),
+                    wanted: "false".into(),
+                    why: "a mistyped name would make a topic that keeps nothing",
+                    mend: format!(
+                        "echo {setting}=false >>config/server.properties, on each broker, and restart them one by one"
+                    ),
+                });
+            }
+        }
+    }
+
+    fn settings(&self, of: ResourceSpecifier<'_>) -> Result<ConfigResource, LogError> {
+        let doing = format!("asking {} for the settings of {of:?}", self.address.brokers());
+        let mut options = AdminOptions::new().request_timeout(Some(ANSWER));
+        if let ResourceSpecifier::Broker(id) = of {
+            options = options.broker_id(id);
+        }
+        let answers = wait_for(self.admin.describe_configs([&of], &options));
+        let mut answers = answers.map_err(failed(&doing))?;
+        match answers.pop() {
+            Some(answer) => answer.map_err(|code| refused(doing, code)),
+            None => Err(refused(doing, RDKafkaErrorCode::Fail)),
+        }
+    }
+
+    fn tool(&self, tool: &str, rest: &str) -> String {
+        format!("{tool} --bootstrap-server {} {rest}", self.address.brokers())
+    }
+
+    fn set_topic(&self, topic: &str, setting: &str, to: &str) -> String {
+        let set = format!(
+            "--entity-type topics --entity-name {topic} --alter --add-config {setting}={to}"
+        );
+        self.tool("kafka-configs.sh", &set)
+    }
+
+    fn more_copies(&self, topic: &str, partitions: usize, brokers: usize) -> String {
+        let rest = "--reassignment-json-file copies.json --execute";
+        let then = self.tool("kafka-reassign-partitions.sh", rest);
+        let ids: Vec<_> = (1..=COPIES).map(|id| id.to_string()).collect();
+        let each = |at| {
+            format!(r#"{{"topic":"{topic}","partition":{at},"replicas":[{}]}}"#, ids.join(","))
+        };
+        let plan: Vec<_> = (0..partitions).map(each).collect();
+        let first = if brokers < COPIES { "start brokers 1, 2 and 3 and then " } else { "" };
+        format!(
+            r#"{first}echo '{{"version":1,"partitions":[{}]}}' >copies.json && {then}"#,
+            plan.join(",")
+        )
+    }
+}
+
+fn found(metadata: &Metadata) -> Option<&MetadataTopic> {
+    let topic = metadata.topics().first()?;
+    (topic.error().is_none() && !topic.partitions().is_empty()).then_some(topic)
+}
+
+fn value<'a>(settings: &'a ConfigResource, name: &str) -> &'a str {
+    settings.get(name).and_then(|entry| entry.value.as_deref()).unwrap_or("not known")
+}
+
+fn is_own(settings: &ConfigResource, name: &str) -> bool {
+    let own = |entry: &ConfigEntry| entry.source == ConfigSource::DynamicTopic;
+    settings.get(name).is_some_and(own)
+}
+
+fn shown(found: &str, own: bool) -> String {
+    if own { found.to_owned() } else { format!("{found}, by a default of the cluster") }
+}

@@ -1,0 +1,95 @@
+//! How librdkafka is set up, and what its errors mean here.
+
+use std::{
+    fmt, io,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig,
+    admin::AdminClient,
+    client::DefaultClientContext,
+    consumer::BaseConsumer,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use super::address::{KafkaAddress, KafkaOptions};
+use crate::log::LogError;
+
+/// How long one question to the cluster may take: twice what a broker may be away while another takes over.
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
+
+/// What every client begins with: the caller's settings, so that ours come last and win.
+pub(super) fn config(address: &KafkaAddress, options: &KafkaOptions) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in &options.properties {
+        config.set(name, value);
+    }
+    config.set("bootstrap.servers", address.brokers());
+    config
+}
+
+/// A consumer that sees what is committed alone, checks what it gets, and never decides by itself where to begin.
+pub(super) fn consumer(
+    address: &KafkaAddress,
+    options: &KafkaOptions,
+) -> Result<BaseConsumer, LogError> {
+    config(address, options)
+        // `assign` fails without a group. Nothing is ever committed to it.
+        .set("group.id", "ledger-reader")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", "read_committed")
+        .set("auto.offset.reset", "error")
+        .set("enable.partition.eof", "true")
+        .set("check.crcs", "true")
+        .set("fetch.wait.max.ms", "50")
+        .set("allow.auto.create.topics", "false")
+        .create()
+        .map_err(failed("making a consumer"))
+}
+
+/// A client that creates and describes topics.
+pub(super) fn admin(
+    address: &KafkaAddress,
+    options: &KafkaOptions,
+) -> Result<AdminClient<DefaultClientContext>, LogError> {
+    config(address, options).create().map_err(failed("making an administrator"))
+}
+
+/// For `map_err`: what was being done when Kafka said no.
+pub(super) fn failed(doing: impl fmt::Display) -> impl FnOnce(KafkaError) -> LogError {
+    move |error| LogError::Unavailable { doing: doing.to_string(), source: io::Error::other(error) }
+}
+
+/// The same for errors that are a number alone.
+pub(super) fn refused(doing: impl fmt::Display, code: RDKafkaErrorCode) -> LogError {
+    failed(doing)(KafkaError::Global(code))
+}
+
+/// Waits for a future. Those of an administrator are woken by a thread of its own, so this needs no runtime.
+pub(super) fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let (mut future, mut context) = (pin!(future), Context::from_waker(&waker));
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+/// Takes a lock that librdkafka's threads share, so it is never shuttle's (`crate::sync`), whoever panicked with it.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

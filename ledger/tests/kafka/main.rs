@@ -1,0 +1,14 @@
+//! What the crate promises of a log on Apache Kafka, on real brokers.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails should panic")]
+
+mod brokers;
+mod doubt;
+mod fencing;
+mod foreign;
+#[path = "../it/log_contract.rs"]
+mod log_contract;
+mod logs;
+mod records;
+mod refusals;
+mod story;
+mod tail;
