@@ -10,12 +10,13 @@ mod running;
 
 use std::path::Path;
 
-use ledger::{Log as _, SegmentLog};
+use ledger::Log as _;
 use serde::Serialize;
 
 use crate::{
     clock::Clock,
     home::Home,
+    logs,
     shell::{self, quoted},
 };
 
@@ -110,7 +111,7 @@ pub fn examine(dir: &Path, min_free: u64) -> Examination {
     }
     checks.extend(place::permissions(&home));
     checks.extend(backup);
-    let opened = SegmentLog::open_read_only(home.log());
+    let opened = logs::segments(&home);
     let log = opened.as_ref().ok();
     checks.push(place::space(&home, log));
     checks.push(place::inodes(&home));

@@ -7,7 +7,7 @@ mod lives;
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use ledger::{Index, Log, Outcome, Receipt, SegmentLog, Seq, Submission, TornTail, Writer};
+use ledger::{Index, Log, Outcome, Receipt, Seq, Submission, TornTail, Writer};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     exit::{Code, Failure, fail},
     home::{Home, random_hex},
     intake::{self, Submitter, own::Own},
-    output, progress,
+    logs, progress,
     pseudonym::PseudonymKey,
     space::Space,
 };
@@ -54,7 +54,7 @@ pub fn init(dir: &Path, origin: Option<&str>) -> anyhow::Result<(Home, Receipt)>
     getrandom::fill(&mut secret).context("the system gives no randomness")?;
     let key = PseudonymKey::generate(secret);
     let new = Home::create(dir, &home_id, &key)?;
-    let log: Arc<dyn Log> = Arc::new(SegmentLog::create(new.home.log())?);
+    let log = logs::create(&new.home)?;
     let writer = Writer::open(log.clone(), Index::in_memory())?;
     let space = Arc::new(Space::of(new.home.dir(), 0));
     let mut engine = Engine { log, writer, clock: Clock::start(0)?, torn_bytes: 0, space };
@@ -116,19 +116,12 @@ impl Engine {
         clock: impl FnOnce(u64) -> Result<Clock, crate::clock::ClockError>,
     ) -> anyhow::Result<(Engine, Option<TornTail>)> {
         // After a kill, what came since the last clean stop is read once more.
-        let segments = progress::timed("opening the log", || SegmentLog::open(home.log()))?;
-        let (torn, ids) = (segments.torn_tail().cloned(), segments.index_dir());
-        if segments.floor_missing() {
-            output::say(
-                "note: log/head is missing, so only a head kept elsewhere shows whether entries \
-                 were cut off: `verify --head SEQ:HASH`; it is written again at the next clean stop",
-            )?;
-        }
-        let log: Arc<dyn Log> = Arc::new(segments);
+        let opened = progress::timed("opening the log", || logs::writable(home))?;
+        let index = opened.index();
+        let (log, torn) = (opened.log, opened.torn);
         let clock = clock(log.head().recorded_at_us)?;
-        let writer = progress::timed("opening the index of ids", || {
-            Writer::open(log.clone(), Index::in_dir(ids))
-        })?;
+        let writer =
+            progress::timed("opening the index of ids", || Writer::open(log.clone(), index))?;
         let torn_bytes = torn.as_ref().map_or(0, |torn| torn.bytes);
         let space = Arc::new(Space::of(&home.log(), home.min_free()));
         Ok((Engine { log, writer, clock, torn_bytes, space }, torn))

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use ledger::{Entry, Hash, Head, Log, SegmentLog, Seq};
+use ledger::{Entry, Hash, Head, Log, Seq};
 use projector::{
     index::Order,
     recorded::{Read, Recorded},
@@ -20,6 +20,7 @@ use crate::{
     exit::{Code, fail},
     filter::Question,
     home::Home,
+    logs,
 };
 
 /// Entries read at once.
@@ -51,7 +52,7 @@ const AMENDMENT_TYPES: [&str; 4] = [
 impl History {
     /// Opens the log for reading; it may be written to meanwhile.
     pub fn open(home: &Home) -> anyhow::Result<History> {
-        Ok(History::of(Arc::new(SegmentLog::open_read_only(home.log())?)))
+        Ok(History::of(logs::readable(home)?))
     }
 
     /// A log that is open already.

@@ -15,6 +15,7 @@
 //! - [`webhooks`]: what is sent to others as it is recorded.
 //! - [`tokens`], [`principal`]: who may connect; [`listener`], [`rates`]: how many and how often.
 //! - [`metrics`], [`logging`]: what it says of itself; [`space`]: when its disk is nearly full.
+//! - [`logs`]: the one place that opens a log, whatever keeps it.
 //! - [`doctor`]: what is wrong with a directory, and what to do.
 //! - [`backup`], [`log_lines`]: a ledger taken elsewhere; [`progress`]: how far long work is;
 //!   [`temporary`], [`interrupt`], [`begun_disk`]: what is not whole yet, and what becomes of it.
@@ -53,6 +54,7 @@ pub mod kept;
 pub mod listener;
 pub mod log_lines;
 pub mod logging;
+pub mod logs;
 pub mod metrics;
 pub mod moment;
 pub mod output;

@@ -22,7 +22,7 @@ use crate::{
     exit::{Code, fail},
     home::Home,
     interrupt::Begun,
-    moment, output,
+    logs, moment, output,
     progress::{self, Unit},
     space,
 };
@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, asked: &Backup) -> anyhow::Result<()> {
 
 fn backed_up(context: &Context, asked: &Backup) -> anyhow::Result<()> {
     let (home, to) = (context.home()?, asked.to.as_path());
-    let log = SegmentLog::open_read_only(home.log())?;
+    let log = logs::segments(&home)?;
     let (unfinished, is_ours) = (to.to_owned(), Arc::new(AtomicBool::new(false)));
     let begun_copying = Arc::new(AtomicBool::new(false));
     let (says, ours, copying) = (interrupted(to), is_ours.clone(), begun_copying.clone());

@@ -18,7 +18,7 @@ use crate::{
     exit::{Code, fail},
     home::{Home, NewHome},
     log_lines::{self, Lines},
-    moment, output,
+    logs, moment, output,
     progress::{self, Unit},
     space,
 };
@@ -35,7 +35,7 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
 }
 
 fn stat(context: &Context) -> anyhow::Result<()> {
-    let log = SegmentLog::open_read_only(context.home()?.log())?;
+    let log = logs::segments(&context.home()?)?;
     let shown = shown(&log)?;
     output::object(context.format, &shown, || words(&shown))
 }
@@ -121,7 +121,7 @@ fn words(shown: &Value) -> String {
 }
 
 fn export(context: &Context, asked: &Export) -> anyhow::Result<()> {
-    let log = SegmentLog::open_read_only(context.home()?.log())?;
+    let log = logs::segments(&context.home()?)?;
     let (from, next) = (Seq(asked.from), log.head().next);
     if from > next {
         let last = next.0.saturating_sub(1);

@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use anyhow::Context as _;
-use ledger::{Hash, Log as _, SegmentLog, Seq, VerifyOptions};
+use ledger::{Hash, Seq, VerifyOptions};
 use serde_json::json;
 
 use super::{
@@ -19,7 +19,7 @@ use crate::{
     home::{Home, NewHome},
     intake,
     interrupt::Begun,
-    output, space,
+    logs, output, space,
     tokens::file::TokenFile,
     webhooks::{endpoint::State, store::Store},
 };
@@ -71,7 +71,7 @@ fn in_place(copy: Home, reason: &str) -> anyhow::Result<Home> {
 /// Makes the home there, and leaves the copy as it is.
 fn elsewhere(copy: &Home, to: &Path, reason: &str) -> anyhow::Result<Home> {
     let new = NewHome::private_beside(to)?;
-    let log = SegmentLog::open_read_only(copy.log())?;
+    let log = logs::segments(copy)?;
     copied(&log, new.home.dir(), true)?;
     mirror(&copy.state(), &new.home.state())?;
     mirror(&copy.keys(), &new.home.keys())?;
@@ -82,7 +82,7 @@ fn elsewhere(copy: &Home, to: &Path, reason: &str) -> anyhow::Result<Home> {
 
 /// Verifies the copy, and says in words what it was compared with.
 fn judged(copy: &Home, head: Option<(Seq, Hash)>, accept: bool) -> anyhow::Result<String> {
-    let last = SegmentLog::open_read_only(copy.log())?.head().next.0.saturating_sub(1);
+    let last = logs::readable(copy)?.head().next.0.saturating_sub(1);
     let beyond = head.filter(|(seq, _)| seq.0 > last);
     if let Some((seq, _)) = beyond
         && !accept
@@ -159,7 +159,7 @@ fn close_doors(home: &Home) -> anyhow::Result<()> {
 }
 
 fn answer(context: &Context, home: &Home, reason: &str) -> anyhow::Result<()> {
-    let log = SegmentLog::open_read_only(home.log())?;
+    let log = logs::readable(home)?;
     let head = log.head();
     let (last, hash, id) = (head.next.0.saturating_sub(1), head.hash, home.id()?);
     let shown = json!({

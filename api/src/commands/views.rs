@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::{Log, SegmentLog};
+use ledger::Log;
 use serde_json::Value;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     exit::{Code, fail},
     facts::{difference, open_views, threads, views_failed},
     home::Home,
-    output, progress,
+    logs, output, progress,
     remote::Remote,
 };
 
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
     if let Some(remote) = Remote::of(&home)? {
         return by_server(&remote, command);
     }
-    let log: Arc<dyn Log> = Arc::new(SegmentLog::open_read_only(home.log())?);
+    let log = logs::readable(&home)?;
     let head = log.head();
     match command {
         Command::Rebuild => {
