@@ -20,6 +20,7 @@
 //! - [`backup`], [`log_lines`]: a ledger taken elsewhere; [`progress`]: how far long work is;
 //!   [`temporary`], [`interrupt`], [`begun_disk`]: what is not whole yet, and what becomes of it.
 //! - [`scheduler`]: announces what falls due.
+//! - [`forward`]: who asked, told by the server that was asked to the one that writes.
 //! - [`remote`]: the server that holds a directory, asked by a command; [`elsewhere`]: one by its
 //!   address, with a token.
 //! - [`commands`]: one function for each command.
@@ -42,6 +43,7 @@ pub mod export;
 pub mod facts;
 pub mod filter;
 pub mod flags;
+pub mod forward;
 pub mod guard;
 pub mod history;
 pub mod home;

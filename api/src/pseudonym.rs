@@ -83,6 +83,16 @@ impl PseudonymKey {
         digest.try_into().expect("a SHA-256 has 64 hexadecimal digits")
     }
 
+    /// Another secret made from this one, for one use. No text has its digits as a pseudonym: the
+    /// byte before the name of the use stands in no UTF-8.
+    pub fn derive(&self, used_for: &str) -> [u8; KEY_SIZE] {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of every size");
+        mac.update(&[0xff]);
+        mac.update(used_for.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
     /// The pseudonym of a person's name or address in a flag service.
     pub fn pseudonym(&self, text: &str) -> String {
         let mut mac =
