@@ -15,7 +15,7 @@ use crate::{
     exit::{Code, Failure, fail},
     home::{Home, random_hex},
     intake::{self, Submitter, own::Own},
-    logs, progress,
+    logs, output, progress,
     pseudonym::PseudonymKey,
     space::Space,
 };

@@ -38,7 +38,7 @@ pub const SIGNATURE_HEADER: &str = "rollout-ledger-signature";
 
 /// How far the clock of whoever signed may be from the one of whoever checks, either way: the wait
 /// for an answer, and clocks that are some seconds apart.
-pub const AGE_MAX: Duration = Duration::from_secs(60);
+pub const AGE_MAX: Duration = Duration::from_mins(1);
 
 /// Bytes of a claim's header: a token's scopes and sources are of this order, and a server takes
 /// 16 KiB of headers.
