@@ -18,6 +18,7 @@ test: $(VENV)/ready
 	@command -v chromium >/dev/null || { echo 'chromium is missing; type: apt-get install --no-install-recommends chromium' >&2; exit 1; }
 	@command -v java >/dev/null || { echo 'Java is missing; type: apt-get install openjdk-17-jre-headless' >&2; exit 1; }
 	@command -v mvn >/dev/null || { echo 'Maven is missing; type: apt-get install --no-install-recommends maven' >&2; exit 1; }
+	@command -v kcat >/dev/null || { echo 'kcat is missing; type: apt-get install --no-install-recommends kcat' >&2; exit 1; }
 	$(CARGO) build --locked -p api
 	PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --locked --workspace -- --nocapture
 

@@ -1,5 +1,7 @@
 //! Records that the ledger did not write: readers stop before them, and say where.
 
+use std::time::Duration;
+
 use ledger::{
     Entry, Head, KafkaAddress, KafkaLog, Log, LogError, Seq,
     log::kafka::{LEDGER_ERASED, LEDGER_HEADER},
@@ -7,7 +9,7 @@ use ledger::{
 use rdkafka::{
     ClientConfig,
     message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, Producer as _},
+    producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
 };
 
 use crate::{
@@ -15,10 +17,14 @@ use crate::{
     story::{chain, note_saying},
 };
 
-type Headers<'a> = &'a [(&'a str, &'a [u8])];
+/// What the broker does is over long before.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Of a record, by name.
+pub(crate) type Headers<'a> = &'a [(&'a str, &'a [u8])];
 
 /// Writes to the topic past the ledger, as anyone may whom no access control keeps from it.
-fn smuggle(address: &KafkaAddress, headers: Headers<'_>, value: Option<&[u8]>) {
+pub(crate) fn smuggle(address: &KafkaAddress, headers: Headers<'_>, value: Option<&[u8]>) {
     let producer: BaseProducer =
         ClientConfig::new().set("bootstrap.servers", address.brokers()).create().unwrap();
     let mut all = OwnedHeaders::new();
@@ -28,7 +34,35 @@ fn smuggle(address: &KafkaAddress, headers: Headers<'_>, value: Option<&[u8]>) {
     let mut record = BaseRecord::<str, [u8]>::to(address.topic()).partition(0).headers(all);
     record.payload = value;
     producer.send(record).map_err(|(error, _)| error).unwrap();
-    producer.flush(std::time::Duration::from_secs(30)).unwrap();
+    producer.flush(PATIENCE).unwrap();
+}
+
+/// A transaction that holds an entry and is not over.
+pub(crate) struct OpenTransaction(ThreadedProducer<DefaultProducerContext>);
+
+/// A writer that has sent an entry and not committed it.
+pub(crate) fn open_transaction(address: &KafkaAddress, entry: &Entry) -> OpenTransaction {
+    let id = format!("other-{}", address.topic());
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address.brokers()).set("transactional.id", id);
+    let producer: ThreadedProducer<DefaultProducerContext> = config.create().unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
+    producer.begin_transaction().unwrap();
+    let header = header(entry);
+    let all =
+        OwnedHeaders::new().insert(Header { key: LEDGER_HEADER, value: Some(header.as_slice()) });
+    let mut record = BaseRecord::<str, [u8]>::to(address.topic()).partition(0).headers(all);
+    record.payload = entry.payload();
+    producer.send(record).map_err(|(error, _)| error).unwrap();
+    producer.flush(PATIENCE).unwrap();
+    OpenTransaction(producer)
+}
+
+impl OpenTransaction {
+    /// As the cluster does when its writer does not come back.
+    pub(crate) fn abort(self) {
+        self.0.abort_transaction(PATIENCE).unwrap();
+    }
 }
 
 fn header(entry: &Entry) -> [u8; 81] {

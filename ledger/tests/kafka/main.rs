@@ -3,6 +3,7 @@
 
 mod brokers;
 mod doubt;
+mod examples;
 mod fencing;
 mod foreign;
 #[path = "../it/log_contract.rs"]
