@@ -32,11 +32,12 @@
 //! - [`writer`]: the only code that makes the chain longer.
 //! - [`queue`], [`shared`]: many threads and tasks before the one writer.
 //! - [`verify`](mod@verify): reads a whole log back and checks it.
+//! - [`copy`]: moves entries from one log into another.
 //!
 //! # Invariants
 //!
 //! - Of a payload, only `envelope` reads anything: a ledger verifies without knowing its events.
-//! - Only `writer` calls [`Log::append`] (and `log copy`, which gives every entry the place it had).
+//! - Only `writer` calls [`Log::append`] (and `copy`, which gives every entry the place it had).
 //! - Nothing here reads the clock, chance or the environment; they are arguments.
 //! - Stored bytes are never encoded again to check them.
 //!
@@ -44,6 +45,7 @@
 
 pub mod canonical;
 pub mod chain;
+pub mod copy;
 pub mod draft;
 pub mod entry;
 pub mod envelope;

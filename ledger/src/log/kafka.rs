@@ -65,6 +65,15 @@ pub struct KafkaLog {
     /// Read what is old.
     pool: Pool,
     writer: Option<Mutex<Writer>>,
+    as_what: As,
+}
+
+/// Whose transactional id the producer has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum As {
+    Writer,
+    /// A copy must not fence the ledger's writer off, who may be at work on another topic of the same cluster.
+    Copier,
 }
 
 /// How far the log is known and verified.
@@ -103,6 +112,26 @@ impl KafkaLog {
     /// Fails with [`Unsafe`](LogError::Unsafe), before anyone is fenced, if the topic or cluster could lose entries
     /// and that was not allowed; with [`Corrupt`](LogError::Corrupt) if the log does not chain or lacks its anchor.
     pub fn open(address: &KafkaAddress, options: &KafkaOptions) -> Result<KafkaLog, LogError> {
+        KafkaLog::open_as(address, options, As::Writer)
+    }
+
+    /// Opens a topic that [`copy`](mod@crate::copy) fills, and makes it if it is not there. Other copies into it are
+    /// fenced off, and no writer is: nothing but a copy may write there until the ledger has moved.
+    pub fn open_for_copy(
+        address: &KafkaAddress,
+        options: &KafkaOptions,
+    ) -> Result<KafkaLog, LogError> {
+        match create::topic(address, options) {
+            Ok(()) | Err(LogError::Exists(_)) => KafkaLog::open_as(address, options, As::Copier),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn open_as(
+        address: &KafkaAddress,
+        options: &KafkaOptions,
+        as_what: As,
+    ) -> Result<KafkaLog, LogError> {
         let inspector = Inspector::new(address, options)?;
         let allow = |refusals: Refusals| match refusals {
             Refusals(all) if !all.is_empty() && !options.allow_unsafe => {
@@ -111,7 +140,7 @@ impl KafkaLog {
             refusals => Ok(refusals),
         };
         allow(inspector.refusals()?)?;
-        let mut log = KafkaLog::start(address, options)?;
+        let mut log = KafkaLog { as_what, ..KafkaLog::start(address, options)? };
         let mut ledger = log.ledger_id()?;
         let mut producer = log.take_over(ledger.as_deref())?;
         // What another writer may have begun meanwhile is decided now.
@@ -219,6 +248,7 @@ impl KafkaLog {
             tail: Mutex::new(tail),
             pool: Pool::default(),
             writer: None,
+            as_what: As::Writer,
         })
     }
 
@@ -259,7 +289,11 @@ impl KafkaLog {
 
     /// Before there is an entry, the topic's name is the ledger's id, so that one alone writes the first.
     fn take_over(&self, ledger: Option<&str>) -> Result<Producer, LogError> {
-        let id = format!("ledger-{}", ledger.unwrap_or(self.address.topic()));
+        let topic = self.address.topic();
+        let id = match self.as_what {
+            As::Writer => format!("ledger-{}", ledger.unwrap_or(topic)),
+            As::Copier => format!("ledger-copy-{topic}"),
+        };
         Producer::take_over(&self.address, &self.options, &id)
     }
 

@@ -29,6 +29,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+pub(crate) use self::erase::may_be_erased;
 pub use self::{
     backup::{BackedUp, BackupError},
     build::Build,

@@ -4,6 +4,8 @@
 mod agreement;
 mod canonical;
 mod chance;
+mod copy;
+mod copy_contract;
 mod crash;
 mod flips;
 mod forge;

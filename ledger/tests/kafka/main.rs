@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails should panic")]
 
 mod brokers;
+mod copy;
+#[path = "../it/copy_contract.rs"]
+mod copy_contract;
 mod doubt;
 mod examples;
 mod fencing;

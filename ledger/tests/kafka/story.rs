@@ -20,6 +20,14 @@ pub(crate) fn event(event_type: &str, id: &str, data: &str, rollout: Option<&str
     Draft::new(payload.into_bytes()).unwrap()
 }
 
+/// A redaction of an entry that was recorded under this id.
+pub(crate) fn redaction(id: &str, target: &Entry, target_id: &str) -> Draft {
+    let (hash, seq) = (target.hash(), target.seq());
+    let target = format!(r#"{{"hash":"{hash}","seq":{seq}}}"#);
+    let data = format!(r#"{{"id":"{target_id}","source":"test","target":{target}}}"#);
+    event("rollout.event.redacted.v1", id, &data, None)
+}
+
 /// A chain of this many entries: an opening and notes.
 pub(crate) fn chain(len: usize) -> Vec<Entry> {
     chain_of(&format!("l{}", unique()), len)

@@ -98,7 +98,7 @@ impl SegmentLog {
         active.head = head;
         active.size += buffer.len() as u64;
         active.offsets.append(&mut offsets);
-        active.erasures.note_redactions(entries);
+        active.erasures.note_commit(entries);
         Ok(())
     }
 

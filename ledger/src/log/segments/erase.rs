@@ -41,8 +41,10 @@ impl Erasures {
         self.redacted.append(&mut other.redacted);
     }
 
-    /// Takes note of the redactions in a commit.
-    pub(super) fn note_redactions(&mut self, commit: &[Entry]) {
+    /// Takes note of the redactions in a commit, and of what a copy brings without its payload.
+    pub(super) fn note_commit(&mut self, commit: &[Entry]) {
+        let gone = commit.iter().filter(|entry| entry.payload().is_none());
+        self.erased.extend(gone.map(|entry| (entry.seq(), entry.hash())));
         self.redacted.extend(commit.iter().filter_map(|entry| match entry.mark() {
             Mark::Redacted(redaction) => Some((redaction.target, redaction.hash)),
             _ => None,
@@ -138,7 +140,7 @@ impl SegmentLog {
 
 /// Whether the redaction that names this hash fits the entry. What holds the ledger together is
 /// never erased, whatever a redaction says.
-fn may_be_erased(entry: &Entry, hash: Hash) -> bool {
+pub(crate) fn may_be_erased(entry: &Entry, hash: Hash) -> bool {
     let envelope = entry.payload().map(Envelope::read);
     entry.hash() == hash && matches!(envelope, Some(Ok(envelope)) if !envelope.is_reserved())
 }

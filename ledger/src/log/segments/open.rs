@@ -55,6 +55,16 @@ impl SegmentLog {
         Ok(SegmentLog { disk, dir, segment_size, state, appender: None, torn, floor_missing })
     }
 
+    /// Opens what an earlier run of [`copy`](mod@crate::copy) has made, or makes a log. What is there may lack
+    /// payloads whose redactions are still to come.
+    pub fn open_for_copy(dir: impl Into<PathBuf>) -> Result<SegmentLog, LogError> {
+        let (disk, dir) = (Arc::new(RealDisk), dir.into());
+        match SegmentLog::open_judged(disk.clone(), dir, SEGMENT_SIZE, |_| Ok(())) {
+            Err(LogError::Missing(dir)) => SegmentLog::create_sized(disk, dir, SEGMENT_SIZE),
+            opened => opened,
+        }
+    }
+
     /// [`create`](SegmentLog::create) with smaller segments, so that tests see many of them.
     #[cfg(feature = "testing")]
     pub fn create_with_segment_size(
@@ -116,6 +126,15 @@ impl SegmentLog {
         dir: PathBuf,
         segment_size: u64,
     ) -> Result<SegmentLog, LogError> {
+        SegmentLog::open_judged(disk, dir, segment_size, State::check_missing)
+    }
+
+    fn open_judged(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        segment_size: u64,
+        judge: fn(&State) -> Result<(), LogError>,
+    ) -> Result<SegmentLog, LogError> {
         // Looked at before the lock, so that a misspelled path stays untouched.
         if files::segments(&dir)?.is_empty() && files::read_floor(&dir)? == Floor::Absent {
             return Err(LogError::Missing(dir));
@@ -123,7 +142,7 @@ impl SegmentLog {
         let lock = files::lock(&*disk, &dir)?;
         remove_temporaries(&*disk, &dir)?;
         let Loaded { mut state, torn, scanned, listed, floor, floor_missing } = load(&dir)?;
-        state.check_missing()?;
+        judge(&state)?;
         let active = &mut state.active;
         let torn = torn.map(|(seq, _)| cut(&*disk, &dir, active, seq)).transpose()?;
         make_durable(&*disk, &dir, active, floor)?;
