@@ -2,6 +2,7 @@
 
 CARGO ?= cargo
 VENV := target/venv
+ASYNCAPI := target/asyncapi/package/schemas/3.0.0.json
 
 .PHONY: demo test schedules bench bench-api bench-flat bench-stores fuzz soak lint deny build
 
@@ -13,14 +14,14 @@ demo: build
 	./examples/demo.sh
 
 # Every test. The whole product is tested on the real binary, so that is built first.
-test: $(VENV)/ready
+test: $(VENV)/ready $(ASYNCAPI)
 	@command -v node >/dev/null || { echo 'node is missing; type: apt-get install nodejs (version 18 or newer)' >&2; exit 1; }
 	@command -v chromium >/dev/null || { echo 'chromium is missing; type: apt-get install --no-install-recommends chromium' >&2; exit 1; }
 	@command -v java >/dev/null || { echo 'Java is missing; type: apt-get install openjdk-17-jre-headless' >&2; exit 1; }
 	@command -v mvn >/dev/null || { echo 'Maven is missing; type: apt-get install --no-install-recommends maven' >&2; exit 1; }
 	@command -v kcat >/dev/null || { echo 'kcat is missing; type: apt-get install --no-install-recommends kcat' >&2; exit 1; }
 	$(CARGO) build --locked -p api
-	PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --locked --workspace -- --nocapture
+	PYTHON=$(CURDIR)/$(VENV)/bin/python ASYNCAPI=$(CURDIR)/$(ASYNCAPI) $(CARGO) test --locked --workspace -- --nocapture
 
 # The orders in which the threads before the writer may run, each test with so many schedules of two
 # kinds: `make schedules SCHEDULES=1000000`. Its seeds are printed; SCHEDULES_SEED=N tries them again.
@@ -70,3 +71,11 @@ $(VENV)/ready: tests/requirements.txt
 	python3 -m venv $(VENV) || { echo 'python3-venv is missing; type: apt-get install python3-venv' >&2; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
 	touch $@
+
+# AsyncAPI's own schema, 400 KB, to the byte.
+ASYNCAPI_SHA256 := f0a84ae94acceb9f91da8624a8def0e080055953166ce212dd8f4b3ed9b13f06
+$(ASYNCAPI):
+	@command -v npm >/dev/null || { echo 'npm is missing; type: apt-get install --no-install-recommends npm' >&2; exit 1; }
+	mkdir -p target/asyncapi
+	cd target/asyncapi && npm pack --silent @asyncapi/specs@6.8.1 && tar -xzmf asyncapi-specs-6.8.1.tgz package/schemas/3.0.0.json
+	echo '$(ASYNCAPI_SHA256)  $@' | sha256sum --check --quiet || { rm -f $@; exit 1; }
