@@ -1,6 +1,7 @@
 //! Between clients and a broker: requests are read as Kafka frames them, and held or lost by rule.
 
 use std::{
+    collections::HashMap,
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{
@@ -44,6 +45,10 @@ pub enum Action {
 }
 
 type Rule = Box<dyn FnMut(Request) -> Action + Send>;
+type Watcher = Box<dyn FnMut(Request) + Send>;
+
+/// The requests of a connection that were forwarded and not answered yet, by the number that Kafka gives them.
+type Asked = Arc<Mutex<HashMap<[u8; 4], Request>>>;
 
 /// A port that clients connect to in place of a broker's. Clones are the same proxy.
 #[derive(Clone)]
@@ -54,6 +59,7 @@ struct Shared {
     /// The broker's port; 0 as long as it is not known.
     upstream: AtomicU16,
     rule: Mutex<Rule>,
+    watcher: Mutex<Watcher>,
     gate: Mutex<Gate>,
     moved: Condvar,
 }
@@ -87,6 +93,7 @@ impl Proxy {
             port,
             upstream: AtomicU16::new(0),
             rule: Mutex::new(Box::new(|_| Action::Forward)),
+            watcher: Mutex::new(Box::new(|_| {})),
             gate: Mutex::default(),
             moved: Condvar::new(),
         }));
@@ -122,6 +129,11 @@ impl Proxy {
     /// Lets all requests pass again.
     pub fn clear_rule(&self) {
         self.set_rule(|_| Action::Forward);
+    }
+
+    /// From now on, `watcher` is called each time that a client has got the answer to a request.
+    pub fn watch_answers(&self, watcher: impl FnMut(Request) + Send + 'static) {
+        *self.0.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(watcher);
     }
 
     /// Does this with the next request of a kind, and forwards all others and all after it.
@@ -182,30 +194,39 @@ impl Proxy {
         let clones = client.try_clone().and_then(|c| Ok((c, broker.try_clone()?)));
         let Ok((client_back, broker_back)) = clones else { return };
         let (there, back) = (self.clone(), self.clone());
+        let asked = Asked::default();
+        let answered = asked.clone();
         thread::spawn(move || {
-            let _ = there.requests(&client, &broker);
+            let _ = there.requests(&client, &broker, &asked);
             let _ = (client.shutdown(Shutdown::Both), broker.shutdown(Shutdown::Both));
         });
         thread::spawn(move || {
-            let _ = back.answers(&broker_back, &client_back);
+            let _ = back.answers(&broker_back, &client_back, &answered);
             let _ = client_back.shutdown(Shutdown::Both);
         });
     }
 
-    fn answers(&self, mut broker: &TcpStream, mut client: &TcpStream) -> io::Result<()> {
-        let mut buffer = vec![0; 64 * 1024];
+    fn answers(&self, broker: &TcpStream, mut client: &TcpStream, asked: &Asked) -> io::Result<()> {
         loop {
-            let size = broker.read(&mut buffer)?;
-            let Some(bytes) = buffer.get(..size).filter(|bytes| !bytes.is_empty()) else {
-                return Ok(());
-            };
+            let frame = read_frame(broker)?;
             self.wait_while(|gate| gate.partitioned);
             // A client that was cut off hears nothing more; the broker must not notice by that.
-            let _ = client.write_all(bytes);
+            let has_it = client.write_all(&frame).is_ok();
+            let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let request = number(&frame, 4).and_then(|number| asked.remove(&number));
+            drop(asked);
+            if let Some(request) = request.filter(|_| has_it) {
+                self.0.watcher.lock().unwrap_or_else(PoisonError::into_inner)(request);
+            }
         }
     }
 
-    fn requests(&self, client: &TcpStream, mut broker: &TcpStream) -> io::Result<()> {
+    fn requests(
+        &self,
+        client: &TcpStream,
+        mut broker: &TcpStream,
+        asked: &Asked,
+    ) -> io::Result<()> {
         loop {
             let frame = read_frame(client)?;
             self.wait_while(|gate| gate.partitioned);
@@ -233,6 +254,10 @@ impl Proxy {
                     return Ok(());
                 }
             }
+            if let Some(number) = number(&frame, 8) {
+                let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+                asked.insert(number, request);
+            }
             broker.write_all(&frame)?;
         }
     }
@@ -259,8 +284,13 @@ fn read_frame(mut from: &TcpStream) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
+/// What tells requests and answers of a connection apart.
+fn number(frame: &[u8], at: usize) -> Option<[u8; 4]> {
+    frame.get(at..at + 4).and_then(|bytes| bytes.try_into().ok())
+}
+
 fn request(frame: &[u8]) -> Request {
-    let number = |at: usize| frame.get(at..at + 2).and_then(|bytes| bytes.try_into().ok());
-    let number = |at| number(at).map_or(-1, i16::from_be_bytes);
-    Request { api_key: number(4), api_version: number(6) }
+    let short = |at: usize| frame.get(at..at + 2).and_then(|bytes| bytes.try_into().ok());
+    let short = |at| short(at).map_or(-1, i16::from_be_bytes);
+    Request { api_key: short(4), api_version: short(6) }
 }

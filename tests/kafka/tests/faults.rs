@@ -85,6 +85,27 @@ fn an_answer_is_lost_and_the_request_is_not() {
     }
 }
 
+/// An answer has its number where a request has its kind and version, so this broker sends back what a real one would.
+#[test]
+fn whoever_watches_hears_what_was_answered_and_not_what_was_lost() {
+    let (proxy, _told) = echo();
+    let (tell, heard) = mpsc::channel();
+    proxy.watch_answers(move |request| tell.send(request.api_key).unwrap());
+    // Its number is its kind and version.
+    let numbered = |api_key: i16| request(api_key, u32::from(api_key.unsigned_abs()) << 16 | 3);
+    let mut client = connect(&proxy);
+    client.write_all(&numbered(api_key::PRODUCE)).unwrap();
+    assert_eq!(answer(&client), numbered(api_key::PRODUCE));
+    proxy.once(api_key::FETCH, Action::ForwardThenCut);
+    client.write_all(&numbered(api_key::FETCH)).unwrap();
+    assert_eq!(answer(&client), [], "it was cut");
+    let mut client = connect(&proxy);
+    client.write_all(&numbered(api_key::END_TXN)).unwrap();
+    assert_eq!(answer(&client), numbered(api_key::END_TXN));
+    let got: Vec<_> = (0..2).map(|_| heard.recv_timeout(LONG).unwrap()).collect();
+    assert_eq!(got, [api_key::PRODUCE, api_key::END_TXN]);
+}
+
 #[test]
 fn a_request_is_held_until_it_is_released() {
     let (proxy, told) = echo();
