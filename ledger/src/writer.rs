@@ -81,6 +81,10 @@ pub enum RedactError {
     /// The redaction is recorded, but the payload is still there: opening the log again erases it.
     #[error("the redaction is recorded as entry {}, but the payload is not erased yet", .0.seq)]
     NotErased(Receipt, #[source] LogError),
+    /// The redaction is recorded and done as far as this log can: the bytes stay until the ledger moves to its next
+    /// log.
+    #[error("the redaction is recorded as entry {}; this log cannot let go of what is written", .0.seq)]
+    Pending(Receipt),
 }
 
 impl Writer {
@@ -168,8 +172,11 @@ impl Writer {
         };
         let receipt = receipt.expect("one submission of one draft has one receipt");
         // A crash before this is done is made up for by opening the log again.
-        self.log.erase(target).map_err(|e| RedactError::NotErased(receipt, e))?;
-        Ok(receipt)
+        match self.log.erase(target) {
+            Ok(()) => Ok(receipt),
+            Err(LogError::ErasurePending(_)) => Err(RedactError::Pending(receipt)),
+            Err(e) => Err(RedactError::NotErased(receipt, e)),
+        }
     }
 
     fn check_target(&mut self, redaction: &Redaction, own: Key) -> Result<(), RedactError> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ledger::{BATCH_LEN_MAX, BATCH_SIZE_MAX};
+use ledger::{BATCH_LEN_MAX, BATCH_SIZE_MAX, RedactError};
 use projector::views::{facets, read_entry};
 use schemas::canonical;
 use serde_json::{Value, json};
@@ -286,13 +286,22 @@ fn redact(context: &Context, seq: u64, reason: &str, approvers: &[String]) -> an
     }
     let draft = own_draft(0, &redaction, &Submitter::here(Own::Nobody)).map_err(|r| r.failure())?;
     let now = engine.clock.now_us()?;
-    let receipt = engine.writer.redact(draft, now).map_err(|e| match e {
-        ledger::RedactError::Refused(why) => fail(Code::Policy, why),
-        other => other.into(),
-    })?;
+    let (receipt, pending) = match engine.writer.redact(draft, now) {
+        Ok(receipt) => (receipt, false),
+        Err(RedactError::Pending(receipt)) => (receipt, true),
+        Err(RedactError::Refused(why)) => return Err(fail(Code::Policy, why)),
+        Err(other) => return Err(other.into()),
+    };
     engine.log.close()?;
     // What the views knew of it must go too.
     super::views::rebuild(&context.home()?, &engine.log)?;
+    if pending {
+        output::say(&format!(
+            "note: the redaction of entry {seq} is recorded, but a topic cannot let go of its bytes: the \
+             payload stays there, and is still shown, until the ledger moves on: `rollout-ledger log move \
+             --to kafka://HOST:PORT,.../NEXT_TOPIC`"
+        ))?;
+    }
     if !repeated_by.is_empty() {
         let by: Vec<_> = repeated_by.iter().map(ToString::to_string).collect();
         output::say(&format!(
@@ -310,7 +319,7 @@ fn redact(context: &Context, seq: u64, reason: &str, approvers: &[String]) -> an
         receipt.recorded_at.clone(),
         by.join(" "),
     ];
-    rows.push(cells, &Erasure { receipt, repeated_by });
+    rows.push(cells, &Erasure { receipt, repeated_by, pending });
     Ok(rows.print(context.format, "nothing was recorded")?)
 }
 
@@ -321,6 +330,9 @@ struct Erasure {
     receipt: Receipt,
     /// Entries that speak of the erased one and may hold again what it said.
     repeated_by: Vec<u64>,
+    /// Whether the bytes stay until the ledger moves to its next topic.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pending: bool,
 }
 
 /// Entries with a payload that correct, withdraw, confirm or restate an entry, or such an entry.

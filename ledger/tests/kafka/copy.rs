@@ -1,14 +1,17 @@
 //! Copies between topics of one cluster, beside a ledger's writer.
 
+use std::sync::Arc;
+
 use ledger::{
-    KafkaLog, Log, LogError, MemoryLog, Seq,
+    Index, KafkaLog, Log, LogError, MemoryLog, RedactError, Seq, Writer,
     copy::{Survey, check, copy},
+    verify,
 };
 
 use crate::{
     brokers::{fresh, options},
     copy_contract::{redacted_chain, without_3},
-    story::{START_US, chain, note_saying},
+    story::{START_US, chain, note_saying, redaction, strict},
 };
 
 /// The ledger's id is the same on both topics, and its writer is at work on the first one.
@@ -53,4 +56,26 @@ fn of_two_copies_into_one_topic_the_later_one_goes_on() {
     assert!(matches!(first.append(&entries[10..]), Err(LogError::Fenced)));
     assert_eq!(copy(&source, &survey, &second).unwrap().stored, 20);
     check(&second, &survey).unwrap();
+}
+
+/// The bytes stay where they are until the next topic.
+#[test]
+fn a_redaction_on_a_topic_is_recorded_and_waits_for_the_next_one() {
+    let (old, new, entries) = (fresh(), fresh(), chain(6));
+    let log = Arc::new(KafkaLog::create(&old, &options()).unwrap());
+    log.append(&entries).unwrap();
+    let mut writer = Writer::open(log.clone(), Index::in_memory()).unwrap();
+    let pending = writer.redact(redaction("r", &entries[3], "note-3"), START_US + 9_000);
+    assert!(matches!(pending, Err(RedactError::Pending(receipt)) if receipt.seq == Seq(6)));
+    // The writer goes on, and the chain says what is to go.
+    let report = verify(&*log, &strict()).unwrap();
+    assert!(report.is_good() && !report.redactions[0].erased);
+    writer.commit(vec![note_saying("after", "it goes on").into()], START_US + 9_000).unwrap();
+
+    let survey = Survey::of(&*log).unwrap();
+    let next = KafkaLog::open_for_copy(&new, &options()).unwrap();
+    copy(&*log, &survey, &next).unwrap();
+    let report = verify(&next, &strict()).unwrap();
+    assert!(report.is_good() && report.redactions[0].erased);
+    assert_eq!(next.read(Seq(3), 1).unwrap()[0].payload(), None);
 }
