@@ -128,12 +128,14 @@ fn guests_stay_in_their_rooms() {
         (
             &["rdkafka"],
             &[
+                "ledger/src/log/kafka/access.rs",
                 "ledger/src/log/kafka/check.rs",
                 "ledger/src/log/kafka/client.rs",
                 "ledger/src/log/kafka/create.rs",
                 "ledger/src/log/kafka/producer.rs",
                 "ledger/src/log/kafka/reader.rs",
                 "ledger/src/log/kafka/record.rs",
+                "ledger/tests/kafka/access.rs",
                 "ledger/tests/kafka/foreign.rs",
                 "ledger/tests/kafka/records.rs",
             ],

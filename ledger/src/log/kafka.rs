@@ -24,17 +24,18 @@ use std::{
     sync::{Mutex, PoisonError, RwLock},
 };
 
-pub use self::{
-    address::{Anchor, InvalidKafkaAddress, KafkaAddress, KafkaOptions},
-    record::{CONTENT_TYPE, LEDGER_ERASED, LEDGER_HEADER},
-};
 use self::{
+    access::{Access, named},
     check::Inspector,
     client::lock,
     places::Places,
     pool::Pool,
     producer::Producer,
     reader::{PATIENCE, Reader, truncated},
+};
+pub use self::{
+    address::{Anchor, InvalidKafkaAddress, KafkaAddress, KafkaOptions},
+    record::{CONTENT_TYPE, LEDGER_ERASED, LEDGER_HEADER},
 };
 use crate::{
     chain::Head,
@@ -43,6 +44,7 @@ use crate::{
     log::{Log, LogError, assert_follows, refusal::Refusals},
 };
 
+mod access;
 mod address;
 mod check;
 mod client;
@@ -103,7 +105,7 @@ impl KafkaLog {
     ///
     /// Fails with [`Exists`](LogError::Exists) if there is such a topic.
     pub fn create(address: &KafkaAddress, options: &KafkaOptions) -> Result<KafkaLog, LogError> {
-        create::topic(address, options)?;
+        create::topic(address, options).map_err(named(address, options, Access::Make))?;
         KafkaLog::open(address, options)
     }
 
@@ -112,7 +114,11 @@ impl KafkaLog {
     /// Fails with [`Unsafe`](LogError::Unsafe), before anyone is fenced, if the topic or cluster could lose entries
     /// and that was not allowed; with [`Corrupt`](LogError::Corrupt) if the log does not chain or lacks its anchor.
     pub fn open(address: &KafkaAddress, options: &KafkaOptions) -> Result<KafkaLog, LogError> {
-        KafkaLog::open_as(address, options, As::Writer)
+        KafkaLog::open_as(address, options, As::Writer).map_err(named(
+            address,
+            options,
+            Access::Write(None),
+        ))
     }
 
     /// Opens a topic that [`copy`](mod@crate::copy) fills, and makes it if it is not there. Other copies into it are
@@ -121,8 +127,10 @@ impl KafkaLog {
         address: &KafkaAddress,
         options: &KafkaOptions,
     ) -> Result<KafkaLog, LogError> {
-        match create::topic(address, options) {
-            Ok(()) | Err(LogError::Exists(_)) => KafkaLog::open_as(address, options, As::Copier),
+        let made = create::topic(address, options);
+        match made.map_err(named(address, options, Access::Make)) {
+            Ok(()) | Err(LogError::Exists(_)) => KafkaLog::open_as(address, options, As::Copier)
+                .map_err(named(address, options, Access::Write(None))),
             Err(e) => Err(e),
         }
     }
@@ -170,7 +178,8 @@ impl KafkaLog {
 
     /// A log whose head is the anchor, or the empty chain's without one; [`advance`](KafkaLog::advance) moves it on.
     pub fn follow(address: &KafkaAddress, options: &KafkaOptions) -> Result<KafkaLog, LogError> {
-        if !Inspector::new(address, options)?.is_ready()? {
+        let ready = Inspector::new(address, options)?.is_ready();
+        if !ready.map_err(named(address, options, Access::Read))? {
             return Err(LogError::Missing(address.path()));
         }
         KafkaLog::start(address, options)
@@ -289,12 +298,21 @@ impl KafkaLog {
 
     /// Before there is an entry, the topic's name is the ledger's id, so that one alone writes the first.
     fn take_over(&self, ledger: Option<&str>) -> Result<Producer, LogError> {
+        let id = self.transactional_id(ledger);
+        Producer::take_over(&self.address, &self.options, &id).map_err(self.denied(&id))
+    }
+
+    fn transactional_id(&self, ledger: Option<&str>) -> String {
         let topic = self.address.topic();
-        let id = match self.as_what {
+        match self.as_what {
             As::Writer => format!("ledger-{}", ledger.unwrap_or(topic)),
             As::Copier => format!("ledger-copy-{topic}"),
-        };
-        Producer::take_over(&self.address, &self.options, &id)
+        }
+    }
+
+    /// For `map_err`: names what a writer lacks.
+    fn denied(&self, id: &str) -> impl FnOnce(LogError) -> LogError {
+        named(&self.address, &self.options, Access::Write(Some(id)))
     }
 
     /// A fresh producer. Whether another writer was there meanwhile, the log tells.
@@ -371,11 +389,13 @@ impl Log for KafkaLog {
         }
         let written = self.write(&mut writer, entries, head);
         writer.fenced |= matches!(written, Err(LogError::Fenced));
+        let id = self.transactional_id(writer.ledger.as_deref());
         match written {
             // The append may have happened all the same.
             Err(LogError::Unavailable { source, .. }) => Err(LogError::InDoubt(Some(source))),
             written => written,
         }
+        .map_err(self.denied(&id))
     }
 
     fn read(&self, from: Seq, limit: usize) -> Result<Vec<Entry>, LogError> {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The consumers, and where each is.
-const PROGRAMS: [&str; 2] = ["python", "kcat"];
+pub(crate) const PROGRAMS: [&str; 2] = ["python", "kcat"];
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/consumers").join(name)
@@ -49,7 +49,7 @@ fn kcat() {
     );
 }
 
-fn program(name: &str, address: &KafkaAddress, state: &Path) -> Command {
+pub(crate) fn program(name: &str, address: &KafkaAddress, state: &Path) -> Command {
     let python = python();
     let mut command = if name == "python" {
         let mut command = Command::new(python);
@@ -67,13 +67,13 @@ fn program(name: &str, address: &KafkaAddress, state: &Path) -> Command {
 }
 
 /// A program and all that it started, read line by line. Dropped, they are killed.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Running {
-    fn start(mut command: Command) -> Running {
+    pub(crate) fn start(mut command: Command) -> Running {
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
         let mut child = piped.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -86,7 +86,7 @@ impl Running {
     }
 
     /// Waits for its end: the exit code, and what it printed meanwhile.
-    fn end(mut self) -> (Option<i32>, Vec<String>) {
+    pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>) {
         let rest = self.lines(usize::MAX);
         (self.child.wait().unwrap().code(), rest)
     }
@@ -107,7 +107,7 @@ impl Drop for Running {
 }
 
 /// What a consumer prints for these entries.
-fn shown(entries: &[Entry]) -> Vec<String> {
+pub(crate) fn shown(entries: &[Entry]) -> Vec<String> {
     let line = |entry: &Entry| {
         let kind = match (entry.payload(), entry.seq().0) {
             (None, _) => "(erased)",
@@ -125,7 +125,7 @@ fn place(state: &Path) -> (u64, String) {
     (place["seq"].as_u64().unwrap(), place["hash"].as_str().unwrap().to_owned())
 }
 
-fn until(mut command: Command, seq: usize) -> Command {
+pub(crate) fn until(mut command: Command, seq: usize) -> Command {
     command.args(["--until", &seq.to_string()]);
     command
 }

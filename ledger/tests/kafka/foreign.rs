@@ -1,15 +1,22 @@
 //! Records that the ledger did not write: readers stop before them, and say where.
 
-use std::time::Duration;
+use std::{
+    sync::mpsc::{self, Sender},
+    time::Duration,
+};
 
 use ledger::{
     Entry, Head, KafkaAddress, KafkaLog, Log, LogError, Seq,
     log::kafka::{LEDGER_ERASED, LEDGER_HEADER},
 };
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, ClientContext,
+    error::KafkaError,
     message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer},
+    producer::{
+        BaseRecord, DefaultProducerContext, DeliveryResult, Producer as _, ProducerContext,
+        ThreadedProducer,
+    },
 };
 
 use crate::{
@@ -25,8 +32,22 @@ pub(crate) type Headers<'a> = &'a [(&'a str, &'a [u8])];
 
 /// Writes to the topic past the ledger, as anyone may whom no access control keeps from it.
 pub(crate) fn smuggle(address: &KafkaAddress, headers: Headers<'_>, value: Option<&[u8]>) {
-    let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", address.brokers()).create().unwrap();
+    smuggle_as(&[], address, headers, value).unwrap();
+}
+
+/// The same with these settings of the client, such as a user. What the broker says.
+pub(crate) fn smuggle_as(
+    properties: &[(String, String)],
+    address: &KafkaAddress,
+    headers: Headers<'_>,
+    value: Option<&[u8]>,
+) -> Result<(), KafkaError> {
+    let (tell, told) = mpsc::channel();
+    let mut config = ClientConfig::new();
+    config.extend(properties.iter().cloned());
+    config.set("bootstrap.servers", address.brokers());
+    let producer: ThreadedProducer<Delivered> =
+        config.create_with_context(Delivered(tell)).unwrap();
     let mut all = OwnedHeaders::new();
     for (key, value) in headers {
         all = all.insert(Header { key, value: Some(*value) });
@@ -34,7 +55,21 @@ pub(crate) fn smuggle(address: &KafkaAddress, headers: Headers<'_>, value: Optio
     let mut record = BaseRecord::<str, [u8]>::to(address.topic()).partition(0).headers(all);
     record.payload = value;
     producer.send(record).map_err(|(error, _)| error).unwrap();
-    producer.flush(PATIENCE).unwrap();
+    told.recv_timeout(PATIENCE).unwrap()
+}
+
+/// Tells what became of each record.
+struct Delivered(Sender<Result<(), KafkaError>>);
+
+impl ClientContext for Delivered {}
+
+impl ProducerContext for Delivered {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        // Nobody listens any more when the test is over.
+        let _ = self.0.send(result.as_ref().map(drop).map_err(|(error, _)| error.clone()));
+    }
 }
 
 /// A transaction that holds an entry and is not over.

@@ -1,6 +1,7 @@
 //! What the crate promises of a log on Apache Kafka, on real brokers.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails should panic")]
 
+mod access;
 mod asyncapi;
 mod brokers;
 mod copy;

@@ -78,9 +78,17 @@ impl<'a> Inspector<'a> {
     }
 
     fn metadata(&self, topic: &str) -> Result<Metadata, LogError> {
-        let metadata = self.admin.inner().fetch_metadata(Some(topic), ANSWER);
-        metadata
-            .map_err(failed(format_args!("asking {} about topic {topic}", self.address.brokers())))
+        let doing = format!("asking {} about topic {topic}", self.address.brokers());
+        let metadata =
+            self.admin.inner().fetch_metadata(Some(topic), ANSWER).map_err(failed(&doing))?;
+        let error = metadata.topics().first().and_then(MetadataTopic::error);
+        match error.map(RDKafkaErrorCode::from) {
+            // One that may not be seen is not one that is not there.
+            Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) if topic != TRANSACTIONS => {
+                Err(refused(doing, code))
+            }
+            _ => Ok(metadata),
+        }
     }
 
     fn connection(&self, metadata: &Metadata, all: &mut Vec<Refusal>) {

@@ -23,6 +23,9 @@ use crate::log::LogError;
 /// How long one question to the cluster may take: twice what a broker may be away while another takes over.
 pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
+/// The group that consumers name, because they must. None ever joins it or stores an offset there.
+pub(super) const GROUP: &str = "ledger-reader";
+
 /// What every client begins with: the caller's settings, so that ours come last and win.
 pub(super) fn config(address: &KafkaAddress, options: &KafkaOptions) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -40,7 +43,7 @@ pub(super) fn consumer(
 ) -> Result<BaseConsumer, LogError> {
     config(address, options)
         // `assign` fails without a group. Nothing is ever committed to it.
-        .set("group.id", "ledger-reader")
+        .set("group.id", GROUP)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("isolation.level", "read_committed")

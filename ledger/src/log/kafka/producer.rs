@@ -139,7 +139,16 @@ impl Producer {
     fn failure(&self, error: KafkaError) -> Failure {
         let fatal = self.inner.client().fatal_error().map(|(code, _)| code);
         let code = fatal.or(error.rdkafka_error_code());
-        if code.is_some_and(is_fenced) { Failure::Fenced } else { Failure::Doubt(error) }
+        if code.is_some_and(is_fenced) {
+            return Failure::Fenced;
+        }
+        // A record only says that its transaction failed. Why, the next call says, which sends nothing.
+        match self.inner.begin_transaction() {
+            Err(KafkaError::Transaction(why)) if why.txn_requires_abort() => {
+                failure(KafkaError::Transaction(why))
+            }
+            _ => Failure::Doubt(error),
+        }
     }
 }
 

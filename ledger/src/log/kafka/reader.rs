@@ -9,6 +9,7 @@ use rdkafka::{
 };
 
 use super::{
+    access::{Access, named},
     address::{KafkaAddress, KafkaOptions},
     client::{ANSWER, consumer, failed},
     record::to_entry,
@@ -27,7 +28,8 @@ pub(super) const PATIENCE: u32 = 300;
 /// A consumer, and how far it has read.
 pub(super) struct Reader {
     consumer: BaseConsumer,
-    topic: String,
+    address: KafkaAddress,
+    options: KafkaOptions,
     /// No record before this offset comes any more.
     offset: i64,
     /// Whether the consumer was told where to begin.
@@ -42,23 +44,36 @@ impl Reader {
     /// Nothing is read before [`seek`](Reader::seek).
     pub(super) fn new(address: &KafkaAddress, options: &KafkaOptions) -> Result<Reader, LogError> {
         let consumer = consumer(address, options)?;
-        let topic = address.topic().to_owned();
-        Ok(Reader { consumer, topic, offset: 0, assigned: false, head: None, halted: None })
+        let (address, options) = (address.clone(), options.clone());
+        Ok(Reader {
+            consumer,
+            address,
+            options,
+            offset: 0,
+            assigned: false,
+            head: None,
+            halted: None,
+        })
     }
 
     /// The first offset, and the one after the last that is decided (the last stable offset).
     pub(super) fn bounds(&self) -> Result<(i64, i64), LogError> {
-        let bounds = self.consumer.fetch_watermarks(&self.topic, 0, ANSWER);
-        bounds.map_err(failed(format_args!("asking where topic {} ends", self.topic)))
+        let topic = self.topic();
+        let bounds = self.consumer.fetch_watermarks(topic, 0, ANSWER);
+        bounds.map_err(failed(format_args!("asking where topic {topic} ends"))).map_err(named(
+            &self.address,
+            &self.options,
+            Access::Read,
+        ))
     }
 
     /// Goes on at an offset, where the chain ends in `head` if that is known.
     pub(super) fn seek(&mut self, offset: i64, head: Option<Head>) -> Result<(), LogError> {
         let mut partition = TopicPartitionList::new();
         partition
-            .add_partition_offset(&self.topic, 0, Offset::Offset(offset))
+            .add_partition_offset(self.topic(), 0, Offset::Offset(offset))
             .and_then(|()| self.consumer.assign(&partition))
-            .map_err(failed(format_args!("going to offset {offset} of topic {}", self.topic)))?;
+            .map_err(failed(format_args!("going to offset {offset} of topic {}", self.topic())))?;
         (self.offset, self.assigned, self.head) = (offset, true, head);
         self.halted = None;
         Ok(())
@@ -79,7 +94,11 @@ impl Reader {
         if let Err(LogError::Corrupt(damage)) = &next {
             self.halted = Some(damage.clone());
         }
-        next
+        next.map_err(named(&self.address, &self.options, Access::Read))
+    }
+
+    fn topic(&self) -> &str {
+        self.address.topic()
     }
 
     fn next_unhalted(&mut self, end: i64, waits: u32) -> Result<Option<(Entry, i64)>, LogError> {
@@ -106,7 +125,7 @@ impl Reader {
                 None => waited += 1,
             }
             if waited > waits {
-                let doing = format!("reading topic {} at offset {}", self.topic, self.offset);
+                let doing = format!("reading topic {} at offset {}", self.topic(), self.offset);
                 return trouble.map_or(Ok(None), |error| Err(failed(doing)(error)));
             }
         }
@@ -115,7 +134,7 @@ impl Reader {
     /// No record that is before this offset is still to come: ends of transactions are passed over silently.
     fn passed(&self) -> i64 {
         let position = self.consumer.position().ok();
-        let position = position.as_ref().and_then(|list| list.find_partition(&self.topic, 0));
+        let position = position.as_ref().and_then(|list| list.find_partition(self.topic(), 0));
         let position = position.and_then(|partition| partition.offset().to_raw()).unwrap_or(-1);
         position.max(self.offset)
     }
@@ -138,7 +157,7 @@ impl Reader {
     fn foreign(&self, offset: i64, what: &str) -> LogError {
         let seq = self.head.map_or(Seq(0), |head| head.next);
         let what =
-            format!("the record at offset {offset} of topic {} is not it: {what}", self.topic);
+            format!("the record at offset {offset} of topic {} is not it: {what}", self.topic());
         let advice = "someone else writes to this topic, or it was changed; keep it as it is, find out who may \
                       write to it (kafka-acls.sh --list), and call whoever answers for the ledger";
         Damage { seq, code: "foreign_record", what, place: None, advice }.into()
@@ -156,20 +175,20 @@ impl Reader {
                 | Code::UnknownTopic
                 | Code::UnknownPartition
                 | Code::Authentication,
-            ) => Err(failed(format_args!("reading topic {}", self.topic))(error.clone())),
+            ) => Err(failed(format_args!("reading topic {}", self.topic()))(error.clone())),
             _ => Ok(()),
         }
     }
 
     /// An entry that was read once is not before a later one.
     pub(super) fn lacks(&self, seq: Seq) -> LogError {
-        truncated(seq, format!("it is not before offset {} of topic {}", self.offset, self.topic))
+        truncated(seq, format!("it is not before offset {} of topic {}", self.offset, self.topic()))
     }
 
     fn truncated(&self) -> LogError {
         truncated(
             self.head.map_or(Seq(0), |head| head.next),
-            format!("topic {} has no offset {} any more", self.topic, self.offset),
+            format!("topic {} has no offset {} any more", self.topic(), self.offset),
         )
     }
 }
