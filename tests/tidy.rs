@@ -128,6 +128,7 @@ fn guests_stay_in_their_rooms() {
         (
             &["rdkafka"],
             &[
+                "ledger/benches/kafka_copy.rs",
                 "ledger/src/log/kafka/access.rs",
                 "ledger/src/log/kafka/check.rs",
                 "ledger/src/log/kafka/client.rs",
