@@ -2,8 +2,16 @@
 //!
 //! Tasks add submissions to [`ledger::Queue`]; the thread commits what has gathered, so load makes
 //! commits larger and not slower. A full queue answers `Busy` at once.
+//!
+//! Of several servers on one log one holds the writer. So the queue stands in a [`Place`], which is
+//! taken when a server becomes the writer and left when it is one no more; an [`Intake`] in between
+//! answers [`IngestError::NoWriter`].
 
-use std::{sync::Arc, thread, time::Instant};
+use std::{
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    thread,
+    time::Instant,
+};
 
 use ledger::{Head, InDoubt, Outcome, Queue, Refused, Reply, Submission};
 use tokio::sync::{oneshot, watch};
@@ -29,18 +37,29 @@ pub enum IngestError {
     /// Send again once the server is back: the same events are recorded once.
     #[error("it is not known whether this was recorded; send it again")]
     InDoubt,
+    /// Send it to the writer, or here again in a moment.
+    #[error("this server is not the writer; nothing of it was recorded, send it again in a moment")]
+    NoWriter,
 }
 
-/// Hands submissions to the writer's thread.
+/// Hands submissions to the writer's thread, while there is one here.
 #[derive(Clone)]
 pub struct Intake {
-    queue: Arc<Closing>,
+    seat: Arc<Seat>,
     head: watch::Receiver<Head>,
     space: Arc<Space>,
 }
 
-/// Closes the queue when the last [`Intake`] is gone.
-struct Closing(Arc<Queue<Answer>>);
+/// Where the writer of this server stands, and what it publishes its heads to.
+///
+/// Followers of the head end when the place and the writer in it are gone.
+pub struct Place {
+    intake: Intake,
+    heads: Arc<watch::Sender<Head>>,
+}
+
+/// The writer's queue, if there is a writer here. It closes when the last [`Intake`] is gone.
+struct Seat(RwLock<Option<Arc<Queue<Answer>>>>);
 
 /// Wakes the task that waits.
 struct Answer(oneshot::Sender<Result<Outcome, InDoubt>>);
@@ -56,23 +75,59 @@ pub struct WriterThread {
     pub ended: oneshot::Receiver<()>,
 }
 
-/// Starts the writer's thread.
-pub fn start(mut engine: Engine, metrics: Arc<Metrics>) -> anyhow::Result<(Intake, WriterThread)> {
-    let queue = Arc::new(Queue::new(QUEUE_LEN_MAX));
-    let (publish, head) = watch::channel(engine.writer.head());
-    engine.writer.on_publish(move |head| {
-        publish.send_replace(head);
-    });
-    let space = engine.space.clone();
-    let (end, ended) = oneshot::channel();
-    let gathered = queue.clone();
-    let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
-        let result = run(engine, &gathered, &metrics);
-        let _ = end.send(());
-        result
-    })?;
-    let intake = Intake { queue: Arc::new(Closing(queue.clone())), head, space };
-    Ok((intake, WriterThread { thread: Some(thread), queue, ended }))
+/// Starts the writer's thread of a server that is the writer for as long as it runs.
+pub fn start(engine: Engine, metrics: Arc<Metrics>) -> anyhow::Result<(Intake, WriterThread)> {
+    let place = Place::vacant(engine.writer.head(), engine.space.clone());
+    let writer = place.take(engine, metrics)?;
+    Ok((place.intake, writer))
+}
+
+impl Place {
+    /// A place without a writer, in a log that ends so far.
+    pub fn vacant(head: Head, space: Arc<Space>) -> Place {
+        let (heads, head) = watch::channel(head);
+        let intake = Intake { seat: Arc::new(Seat(RwLock::default())), head, space };
+        Place { intake, heads: Arc::new(heads) }
+    }
+
+    /// Hands submissions to whoever has the place.
+    pub fn intake(&self) -> Intake {
+        self.intake.clone()
+    }
+
+    /// Tells followers how far the log is that somebody else writes.
+    pub fn publish(&self, head: Head) {
+        self.heads.send_if_modified(|known| {
+            let moved = *known != head;
+            *known = head;
+            moved
+        });
+    }
+
+    /// Starts the writer's thread, which publishes its own heads. Submissions are taken at once.
+    pub fn take(&self, mut engine: Engine, metrics: Arc<Metrics>) -> anyhow::Result<WriterThread> {
+        let queue = Arc::new(Queue::new(QUEUE_LEN_MAX));
+        self.publish(engine.writer.head());
+        let publish = self.heads.clone();
+        engine.writer.on_publish(move |head| {
+            publish.send_replace(head);
+        });
+        let (end, ended) = oneshot::channel();
+        let gathered = queue.clone();
+        let thread = thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            let result = run(engine, &gathered, &metrics);
+            let _ = end.send(());
+            result
+        })?;
+        *self.intake.seat.write() = Some(queue.clone());
+        Ok(WriterThread { thread: Some(thread), queue, ended })
+    }
+
+    /// Takes nothing more. The writer's thread records what it has accepted, and ends.
+    pub fn leave(&self) {
+        let left = self.intake.seat.write().take();
+        left.iter().for_each(|queue| queue.close());
+    }
 }
 
 fn run(mut engine: Engine, queue: &Queue<Answer>, metrics: &Metrics) -> anyhow::Result<Engine> {
@@ -90,9 +145,10 @@ fn run(mut engine: Engine, queue: &Queue<Answer>, metrics: &Metrics) -> anyhow::
 impl Intake {
     /// Records a submission, whole or not at all. Once this returns, it is durable.
     pub async fn record(&self, submission: Submission) -> Result<Outcome, IngestError> {
+        let queue = self.queue().ok_or(IngestError::NoWriter)?;
         self.space.admits(submission.size() as u64)?;
         let (answer, outcome) = oneshot::channel();
-        self.queue.0.submit(submission, Answer(answer)).map_err(|refused| match refused {
+        queue.submit(submission, Answer(answer)).map_err(|refused| match refused {
             Refused::Busy => IngestError::Busy,
             // Whoever sends it again after the restart has it recorded once, whatever happened.
             Refused::Closed | Refused::InDoubt => IngestError::InDoubt,
@@ -105,7 +161,7 @@ impl Intake {
 
     /// Has the writer's thread record what it has accepted, and end. From now on nothing is taken.
     pub fn stop(&self) {
-        self.queue.0.close();
+        self.queue().iter().for_each(|queue| queue.close());
     }
 
     /// Room on the log's disk.
@@ -113,14 +169,18 @@ impl Intake {
         &self.space
     }
 
-    /// Whether the writer's thread still takes submissions.
+    /// Whether the writer's thread is here and still takes submissions.
     pub fn is_open(&self) -> bool {
-        self.queue.0.is_open()
+        self.queue().is_some_and(|queue| queue.is_open())
     }
 
     /// How many submissions wait for the writer.
     pub fn waiting(&self) -> usize {
-        self.queue.0.waiting()
+        self.queue().map_or(0, |queue| queue.waiting())
+    }
+
+    fn queue(&self) -> Option<Arc<Queue<Answer>>> {
+        self.seat.read().clone()
     }
 
     /// The durable head, as followers see it.
@@ -129,9 +189,19 @@ impl Intake {
     }
 }
 
-impl Drop for Closing {
+impl Seat {
+    fn read(&self) -> RwLockReadGuard<'_, Option<Arc<Queue<Answer>>>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Option<Arc<Queue<Answer>>>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.close();
+        self.read().iter().for_each(|queue| queue.close());
     }
 }
 
