@@ -12,9 +12,15 @@
 //! What is signed: method, path with query, content type, claim and the body's SHA-256, each behind
 //! its length in bytes as a big-endian u64, so that nothing moves from one to the next.
 //!
-//! A copy of such a request that comes again within [`AGE_MAX`] is believed again. That records
-//! nothing twice: the same source and id get the first receipt. A request with a claim is answered
-//! or refused where it arrives and never passed on, so none goes in circles.
+//! A claim is believed for [`AGE_MAX`] either way and once: [`heard`] knows the copies. A request with
+//! a claim is answered or refused where it arrives and never passed on, so none goes in circles.
+//! [`send`] passes requests on.
+//!
+//! With the same key a writer seals what it tells the other servers about itself, so that nobody who
+//! can write to where they read it can have them send their requests elsewhere.
+
+pub mod heard;
+pub mod send;
 
 use std::time::Duration;
 
@@ -24,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    home::{hex, os_account},
+    home::{hex, os_account, random_hex},
     intake::own::Own,
     principal::{Principal, Scope},
     pseudonym::PseudonymKey,
@@ -101,6 +107,8 @@ struct Claim {
     /// When it was signed, in Unix microseconds.
     at_us: u64,
     authid: String,
+    /// Chance: no two claims are the same, so that a copy is known.
+    nonce: String,
     who: Who,
 }
 
@@ -130,7 +138,7 @@ impl ForwardKey {
                 (id.clone(), Who::Token { scopes, sources: sources.clone() })
             }
         };
-        let claim = Claim { at_us: now_us, authid, who };
+        let claim = Claim { at_us: now_us, authid, nonce: random_hex::<16>(), who };
         let claim = serde_json::to_vec(&claim).expect("plain strings are JSON");
         let claim = URL_SAFE_NO_PAD.encode(claim);
         let signature = hex(&self.mac(asked, &claim).finalize().into_bytes());
@@ -170,6 +178,25 @@ impl ForwardKey {
             }
         };
         Ok(AskedBy { principal, authid })
+    }
+
+    /// Shows that a server of this ledger said this, whenever it was: 64 hexadecimal digits.
+    pub fn seal(&self, said: &[u8]) -> String {
+        hex(&self.sealing(said).finalize().into_bytes())
+    }
+
+    /// Whether a server of this ledger sealed it.
+    pub fn is_sealed(&self, said: &[u8], seal: &str) -> bool {
+        let seal = from_hex(seal);
+        seal.is_some_and(|seal| self.sealing(said).verify_slice(&seal).is_ok())
+    }
+
+    /// What is signed of a request begins with the length of its method, which is shorter.
+    fn sealing(&self, said: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(&u64::MAX.to_be_bytes());
+        mac.update(said);
+        mac
     }
 
     fn mac(&self, asked: Asked<'_>, claim: &str) -> Hmac<Sha256> {
@@ -271,6 +298,14 @@ mod tests {
         for now in [NOW - age - 1, NOW + age + 1] {
             assert_eq!(key(1).check(ASKED, &signed, now), Err(Disbelieved::Age));
         }
+    }
+
+    #[test]
+    fn a_seal_is_of_one_text_and_one_key() {
+        let seal = key(1).seal(b"said");
+        assert!(key(1).is_sealed(b"said", &seal));
+        assert!(!key(1).is_sealed(b"sai", &seal) && !key(2).is_sealed(b"said", &seal));
+        assert!(!key(1).is_sealed(b"said", "") && !key(1).is_sealed(b"said", &"0".repeat(64)));
     }
 
     #[test]

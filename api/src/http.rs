@@ -8,6 +8,7 @@ mod docs;
 mod events;
 mod export;
 mod flags;
+pub mod forwarded;
 pub(crate) mod gate;
 mod health;
 mod metrics;
@@ -40,12 +41,20 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use self::authorize::Unguarded;
 use self::{
     authorize::Access,
+    forwarded::Passage,
     gate::Gate,
     perimeter::Takes,
     problem::{Asked, Named, Problem},
 };
 use crate::{
-    answers::AsOf, facts::Facts, ingest::Intake, metrics::Metrics, moment, stream::Hub,
+    answers::AsOf,
+    facts::Facts,
+    ingest::{IngestError, Intake},
+    metrics::Metrics,
+    moment,
+    slot::Slot,
+    station::Station,
+    stream::Hub,
     webhooks::Webhooks,
 };
 
@@ -59,13 +68,24 @@ pub struct App {
     pub intake: Intake,
     pub metrics: Arc<Metrics>,
     pub stream: Arc<Hub>,
-    pub webhooks: Arc<Webhooks>,
+    /// Nobody but the writer sends them.
+    pub webhooks: Slot<Webhooks>,
     /// Whether the whole log was verified since the start.
     pub verified: watch::Receiver<bool>,
     /// Shown by commands that can read `serve.json`.
     pub token: Arc<str>,
     /// Knows who may come in.
     pub gate: Arc<Gate>,
+    /// What this server is among others.
+    pub station: Arc<Station>,
+    /// How it passes on what is the writer's, if there may be others.
+    pub passage: Option<Passage>,
+}
+
+impl App {
+    fn webhooks(&self) -> Result<Arc<Webhooks>, Problem> {
+        self.webhooks.get().ok_or_else(|| IngestError::NoWriter.into())
+    }
 }
 
 /// Every path of the service. What is not here, with its `#[utoipa::path]`, is not answered.
@@ -116,7 +136,9 @@ pub fn router(app: App, takes: Takes) -> Result<Router, Unguarded> {
     let (router, _) = routes().split_for_parts();
     let router = router
         .layer(middleware::from_fn_with_state(app.clone(), min_seq::wait))
+        .layer(middleware::from_fn_with_state(app.clone(), forwarded::pass_on))
         .layer(middleware::from_fn_with_state((app.clone(), access), authorize::authorize))
+        .layer(middleware::from_fn_with_state(app.clone(), forwarded::hear))
         .layer(CatchPanicLayer::custom(panicked));
     Ok(perimeter::protect(router, app.gate.clone(), takes)
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))

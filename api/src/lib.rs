@@ -16,6 +16,7 @@
 //! - [`tokens`], [`principal`]: who may connect; [`listener`], [`rates`]: how many and how often.
 //! - [`metrics`], [`logging`]: what it says of itself; [`space`]: when its disk is nearly full.
 //! - [`logs`]: the one place that opens a log, whatever keeps it.
+//! - [`station`]: what a server is among others of its ledger; [`slot`]: what comes and goes with it.
 //! - [`doctor`]: what is wrong with a directory, and what to do.
 //! - [`backup`], [`log_lines`]: a ledger taken elsewhere; [`progress`]: how far long work is;
 //!   [`temporary`], [`interrupt`], [`begun_disk`]: what is not whole yet, and what becomes of it.
@@ -72,7 +73,9 @@ pub mod scheduler;
 pub mod serve;
 mod shell;
 pub mod show;
+pub mod slot;
 pub mod space;
+pub mod station;
 pub mod stream;
 pub mod tail;
 pub mod temporary;

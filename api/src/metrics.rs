@@ -16,6 +16,8 @@ use prometheus_client::{
 
 pub use commits::{Committed, Committing};
 
+use crate::station::{Role, Standing};
+
 /// What every name begins with.
 const PREFIX: &str = "rollout_ledger";
 
@@ -46,10 +48,14 @@ pub struct Metrics {
     disk_free: Gauge,
     min_free: Gauge,
     announcements_refused: Counter,
+    role: Family<InRole, Gauge>,
+    lag_records: Gauge,
+    silence: Fraction,
+    writer_known: Gauge,
 }
 
 /// What is read from the service at the moment of a scrape.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// Submissions that wait for the writer.
     pub queue: usize,
@@ -63,6 +69,8 @@ pub struct Reading {
     pub disk_free: Option<u64>,
     /// Below so many nothing is recorded.
     pub min_free: u64,
+    /// What the server is among others of its ledger.
+    pub standing: Option<Standing>,
 }
 
 /// One answered request, in bounded words.
@@ -88,6 +96,11 @@ struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InRole {
+    role: &'static str,
 }
 
 /// How a try to deliver a webhook ended.
@@ -174,6 +187,10 @@ impl Metrics {
             disk_free: Gauge::default(),
             min_free: Gauge::default(),
             announcements_refused: Counter::default(),
+            role: Family::default(),
+            lag_records: Gauge::default(),
+            silence: Fraction::default(),
+            writer_known: Gauge::default(),
         };
         for outcome in Delivery::ALL {
             metrics.delivered_so(outcome, 0);
@@ -184,6 +201,7 @@ impl Metrics {
         metrics.head.set(-1);
         metrics.name_recording();
         metrics.name_reading();
+        metrics.name_standing();
         metrics
     }
 
@@ -231,6 +249,17 @@ impl Metrics {
         r.register("rate_limited", help, self.rate_limited.clone());
         let help = "From receipt of a request's head until its answer begins";
         r.register_with_unit("request", help, Unit::Seconds, self.requests.clone());
+    }
+
+    fn name_standing(&mut self) {
+        let r = &mut self.registry;
+        r.register("role", "1 for what this server is among others", self.role.clone());
+        let help = "Records of a shared log that this server has not read yet";
+        r.register("log_lag_records", help, self.lag_records.clone());
+        let help = "For how long nothing was heard of a shared log";
+        r.register_with_unit("log_silence", help, Unit::Seconds, self.silence.clone());
+        let help = "1 if this server is the writer or knows where the writer is";
+        r.register("writer_known", help, self.writer_known.clone());
     }
 
     /// Events of one request are durable, so long after its receipt.
@@ -312,6 +341,15 @@ impl Metrics {
         self.lag.set(now.lag.as_secs_f64());
         self.disk_free.set(now.disk_free.map_or(-1, whole));
         self.min_free.set(whole(now.min_free));
+        if let Some(standing) = &now.standing {
+            for (role, is) in standing.role.each() {
+                self.role.get_or_create(&InRole { role }).set(is.into());
+            }
+            self.lag_records.set(whole(standing.lag));
+            self.silence.set(standing.silence.as_secs_f64());
+            let known = standing.role == Role::Writer || standing.writer.is_some();
+            self.writer_known.set(known.into());
+        }
         let mut text = String::new();
         text::encode(&mut text, &self.registry).expect("a string takes what is written to it");
         text

@@ -5,6 +5,7 @@
 //! records what it has accepted, and only then is the log closed.
 
 pub(crate) mod door;
+mod office;
 
 use std::{io::Write as _, sync::Arc, thread, time::Duration};
 
@@ -19,6 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::door::Doors;
+use self::office::{Means, Office};
 use crate::{
     clock,
     config::{Switch, door::Door},
@@ -27,19 +29,20 @@ use crate::{
     facts::{Facts, ViewsThread},
     home::{Home, Serving, random_hex},
     http::App,
-    ingest,
+    ingest::{Place, WriterThread},
     intake::{Submitter, admit_all, own::Own},
     json::set,
     listener,
     metrics::Metrics,
-    scheduler::serving::{self, SystemWall},
+    slot::Slot,
+    station::Station,
     stream::Hub,
     tokens::{
         file::TokenFile,
         record::{revoke_recorded, settle},
     },
     verified::Verified,
-    webhooks::{self, Webhooks},
+    webhooks,
 };
 
 /// How long requests in flight may take to finish once the server is told to stop.
@@ -82,33 +85,41 @@ pub async fn serve(
     stopping: CancellationToken,
     webhooks: webhooks::Settings,
 ) -> anyhow::Result<()> {
-    let opening = home.clone();
-    let engine = spawn_blocking(move || open(&opening)).await??;
-    let log = engine.log.clone();
-    let (verifying, history) = ((log.clone(), engine.writer.index_watch()), log.clone());
     let metrics = Arc::new(Metrics::new(VERSION, clock::wall_us()));
-    let (intake, mut writer) = ingest::start(engine, metrics.clone())?;
-    let (heads, stop) = (intake.heads(), stopping.clone());
-    let webhooks = Webhooks::start(&home, webhooks, log.clone(), heads, metrics.clone(), stop)?;
-    let (facts, mut views, made) = read_views(log, &home, intake.heads(), &stopping).await?;
+    let Ground { log, place, writer, index } = Ground::open(&home, &metrics).await?;
+    let intake = place.intake();
+    let (facts, mut views, made) =
+        read_views(log.clone(), &home, intake.heads(), &stopping).await?;
     let token: Arc<str> = random_hex::<32>().into();
-    let (verified, mut damaged) = verify_aside(&home, verifying, metrics.clone())?;
-    let (log, heads) = (history, intake.heads());
-    let stream = Hub::start(log, heads, stopping.clone(), streams, metrics.clone());
-    let counting = metrics.clone();
-    let app = App {
+    let (verified, mut damaged) = verify_aside(&home, (log.clone(), index), metrics.clone())?;
+    let stream =
+        Hub::start(log.clone(), intake.heads(), stopping.clone(), streams, metrics.clone());
+    let means = Arc::new(Means {
+        home: home.clone(),
+        scheduler,
+        settings: webhooks,
         facts: facts.clone(),
-        intake: intake.clone(),
+        metrics: metrics.clone(),
+        log,
+        place,
+        webhooks: Slot::default(),
+        stopping: stopping.clone(),
+    });
+    let app = App {
+        facts,
+        intake,
         metrics,
         stream,
-        webhooks: webhooks.clone(),
+        webhooks: means.webhooks.clone(),
         verified,
         token: token.clone(),
         gate: doors.gate(token.clone(), made),
+        station: Arc::new(Station::alone()),
+        passage: None,
     };
-    let (due, recorder) = (facts.clone(), intake.clone());
-    let scheduling = (scheduler == Switch::On)
-        .then(|| tokio::spawn(serving::run(due, recorder, SystemWall, counting, stopping.clone())));
+    let (office, closing) = (Office::open(means, writer)?, CancellationToken::new());
+    let until = closing.clone();
+    let mut duty = tokio::spawn(async move { office.keep(&until).await });
     let serving = Serving {
         url: doors.url()?,
         token: token.to_string(),
@@ -119,6 +130,7 @@ pub async fn serve(
 
     let lines = doors.lines()?;
     let (listening, rules) = doors.finish(&app, stopping.clone())?;
+    drop(app);
     let cut = rules.cut.clone().drop_guard();
     let server = listener::serve(listening, rules);
     announce(&lines)?;
@@ -126,6 +138,7 @@ pub async fn serve(
         stopping.cancelled().await;
         tokio::time::sleep(STOP_WAIT_MAX).await;
     };
+    let mut done = None;
     let result = tokio::select! {
         () = server => Ok(()),
         () = patience => {
@@ -133,24 +146,44 @@ pub async fn serve(
             Ok(())
         }
         Ok(damage) = &mut damaged => Err(damage),
-        // Start again is the one way to recover: what is stored decides.
-        _ = &mut writer.ended => Err(anyhow::anyhow!("recording stopped")),
+        ended = &mut duty => {
+            done = Some(ended);
+            Ok(())
+        }
         _ = views.ended.recv() => Err(anyhow::anyhow!("the views stopped")),
     };
     home.withdraw();
     stopping.cancel();
     // Connections that are still open end here, and what they hold with them.
     drop(cut);
-    drop(facts);
-    webhooks.stop().await;
-    intake.stop();
-    if let Some(scheduling) = scheduling {
-        // It says itself what went wrong with it.
-        let _ = scheduling.await;
-    }
-    let (recorded, folded) = spawn_blocking(move || (writer.join(), views.join())).await?;
+    closing.cancel();
+    let recorded = match done {
+        Some(ended) => ended?,
+        None => duty.await?,
+    };
+    let folded = spawn_blocking(move || views.join()).await?;
     // The first cause is the one that says something.
     recorded.and(folded).and(result)
+}
+
+/// What a server stands on.
+struct Ground {
+    log: Arc<dyn Log>,
+    place: Place,
+    writer: WriterThread,
+    index: IndexWatch,
+}
+
+impl Ground {
+    /// Opens the log and begins to record.
+    async fn open(home: &Home, metrics: &Arc<Metrics>) -> anyhow::Result<Ground> {
+        let opening = home.clone();
+        let engine = spawn_blocking(move || open(&opening)).await??;
+        let (log, index) = (engine.log.clone(), engine.writer.index_watch());
+        let place = Place::vacant(engine.writer.head(), engine.space.clone());
+        let writer = place.take(engine, metrics.clone())?;
+        Ok(Ground { log, place, writer, index })
+    }
 }
 
 /// Begins to keep the views, and tells whether a token was ever made. Unless the file of tokens or

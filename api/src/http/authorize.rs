@@ -16,7 +16,7 @@ use utoipa::openapi::{
 };
 
 use super::{App, contract::TOKEN, gate::Barred, min_seq, problem::Problem};
-use crate::principal::Scope;
+use crate::{forward::AskedBy, principal::Scope};
 
 /// Who may use a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +140,12 @@ pub(super) async fn authorize(
     };
     let stray = !route.asks && request.uri().query().is_some_and(min_seq::stands_not_alone);
     if let Door::Scoped(scope) = &route.door {
-        let principal = match app.gate.identify(&request) {
+        let identified = match request.extensions().get::<AskedBy>() {
+            // Whoever was asked has counted it against its limit.
+            Some(asked) => Ok(asked.principal.clone()),
+            None => app.gate.identify(&request),
+        };
+        let principal = match identified {
             Ok(principal) if principal.may(scope) => principal,
             Ok(_) => return Barred::ScopeMissing(scope.clone()).into_response(),
             Err(barred) => return barred.into_response(),

@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 
 use super::{App, Problem, body, gate, observe};
 use crate::{
+    forward::AskedBy,
     home::os_account,
     intake::{self, Submitter, own::Own},
     principal::Principal,
@@ -64,11 +65,17 @@ pub(super) struct Receipts {
 pub(super) async fn record(
     State(app): State<App>,
     Extension(principal): Extension<Principal>,
+    asked: Option<Extension<AskedBy>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let body = body::whole(&headers, body).await?;
-    let sender = Sender { submitter: submitter(&principal), principal };
+    let mut submitter = submitter(&principal);
+    // A local account is one of the machine that was asked.
+    if let Some(Extension(asked)) = asked {
+        submitter.authid = asked.authid;
+    }
+    let sender = Sender { submitter, principal };
     let receipts = match form(&headers)? {
         Form::Json => {
             let size = body.len();

@@ -1,10 +1,16 @@
-//! `/healthz`: the process answers. `/readyz`: it can record, and its answers are up to date.
+//! `/healthz`: the process answers. `/readyz`: it can record or pass on what is to be recorded, and its
+//! answers are up to date.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{App, Asked, Problem};
-use crate::{answers::AsOf, ingest::IngestError, remote::prove};
+use crate::{
+    answers::AsOf,
+    ingest::IngestError,
+    remote::prove,
+    station::{Role, SILENCE_MAX, Standing},
+};
 
 /// `?nonce=`: the server of this directory proves itself to a command that has the token too.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -23,6 +29,29 @@ pub(super) struct Alive {
     /// HMAC-SHA-256 of the nonce under the token of `serve.json`, 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<String>,
+    #[serde(flatten)]
+    standing: Shown,
+}
+
+/// What the server is among those of its ledger.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub(super) struct Shown {
+    /// `writer`, `standby` (takes over when there is no writer) or `reader`.
+    role: &'static str,
+    /// Of a server on a shared log: whether it knows where to pass on what is to be recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writer_known: Option<bool>,
+    /// Of a server on a shared log: records that it has not read yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_records: Option<u64>,
+}
+
+impl Shown {
+    fn of(standing: &Standing) -> Shown {
+        let Standing { role, shared, lag, writer, .. } = standing;
+        let writer_known = shared.then_some(*role == Role::Writer || writer.is_some());
+        Shown { role: role.name(), writer_known, lag_records: shared.then_some(*lag) }
+    }
 }
 
 /// It records, and answers are up to date.
@@ -31,6 +60,8 @@ pub(super) struct Ready {
     /// `ready`.
     status: &'static str,
     head: AsOf,
+    #[serde(flatten)]
+    standing: Shown,
 }
 
 /// Longest nonce, in bytes.
@@ -50,7 +81,8 @@ pub(super) async fn alive(
     Asked(challenge): Asked<Challenge>,
 ) -> Json<Alive> {
     let nonce = challenge.nonce.filter(|nonce| nonce.len() <= NONCE_LEN_MAX);
-    Json(Alive { status: "ok", proof: nonce.map(|nonce| prove(&app.token, &nonce)) })
+    let proof = nonce.map(|nonce| prove(&app.token, &nonce));
+    Json(Alive { status: "ok", proof, standing: Shown::of(&app.station.look()) })
 }
 
 /// It records, and the views are at the head of the log.
@@ -64,12 +96,18 @@ pub(super) async fn alive(
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Ready>, Problem> {
     let (head, read) = (*app.intake.heads().borrow(), app.facts.next());
     let lag = head.next.0.saturating_sub(read);
-    if !app.intake.is_open() {
+    let standing = app.station.look();
+    if standing.role == Role::Writer && !app.intake.is_open() {
         let detail = "recording has stopped; the server's log says why";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_recording", detail));
     }
     if let Err(low) = app.intake.space().admits(0) {
         return Err(Problem::from(IngestError::from(low)));
+    }
+    if standing.silence > SILENCE_MAX {
+        let seconds = standing.silence.as_secs();
+        let detail = format!("nothing was heard of the log for {seconds} s");
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "log_unreachable", detail));
     }
     if !*app.verified.borrow() {
         let detail = "the log is still being verified";
@@ -80,5 +118,5 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Json<Ready>, Problem
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "catching_up", detail));
     }
     let head = AsOf { seq: head.next.0.checked_sub(1), hash: head.hash.to_string() };
-    Ok(Json(Ready { status: "ready", head }))
+    Ok(Json(Ready { status: "ready", head, standing: Shown::of(&standing) }))
 }

@@ -28,7 +28,8 @@ pub(super) async fn scrape(State(app): State<App>) -> Result<impl IntoResponse, 
         let (lag_entries, lag) = app.facts.lag();
         let queue = app.intake.waiting();
         let (disk_free, min_free) = app.intake.space().now();
-        app.metrics.text(&Reading { queue, head, lag_entries, lag, disk_free, min_free })
+        let standing = Some(app.station.look());
+        app.metrics.text(&Reading { queue, head, lag_entries, lag, disk_free, min_free, standing })
     });
     let text = text.await.map_err(|e| Problem::from(anyhow::Error::from(e)))?;
     Ok((KIND, text))

@@ -23,6 +23,9 @@ use crate::{
 /// How long a client should wait before it tries again.
 const RETRY_AFTER_SECONDS: &str = "1";
 
+/// The same while another server takes over, which takes some seconds.
+const RETRY_AFTER_WRITER_SECONDS: &str = "2";
+
 /// The same when a person must make room on a disk first.
 const RETRY_AFTER_ROOM_SECONDS: &str = "30";
 
@@ -133,6 +136,7 @@ impl IntoResponse for Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             let seconds = match self.0.code {
                 "space_low" => RETRY_AFTER_ROOM_SECONDS,
+                "no_writer" => RETRY_AFTER_WRITER_SECONDS,
                 _ => RETRY_AFTER_SECONDS,
             };
             let wait = HeaderValue::from_static(seconds);
@@ -166,6 +170,7 @@ impl From<IngestError> for Problem {
             IngestError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             IngestError::SpaceLow(_) => (StatusCode::SERVICE_UNAVAILABLE, "space_low"),
             IngestError::InDoubt => (StatusCode::BAD_GATEWAY, "in_doubt"),
+            IngestError::NoWriter => (StatusCode::SERVICE_UNAVAILABLE, "no_writer"),
         };
         Problem::new(status, code, e.to_string())
     }

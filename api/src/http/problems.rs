@@ -10,6 +10,24 @@ type Known = (&'static str, u16, &'static str, &'static str);
 /// Every code that is ever answered. A code never changes its meaning.
 pub(super) const KNOWN: &[Known] = &[
     (
+        "disbelieved",
+        401,
+        "The request says that another server of this ledger passes it on, and is not signed so, or came before.",
+        "Ask without those headers. Between servers: compare their keys/ directories and their clocks.",
+    ),
+    (
+        "no_writer",
+        503,
+        "This server is not the ledger's writer, and none is known or could be reached. Nothing was recorded.",
+        "Send the same again after Retry-After seconds: another server takes over.",
+    ),
+    (
+        "log_unreachable",
+        503,
+        "The brokers have not answered this server for a while, so its answers may be old. Only /readyz says so.",
+        "See the server's log; answers name the state they were computed at.",
+    ),
+    (
         "not_there_yet",
         503,
         "The entry of min_seq is not taken into account yet.",

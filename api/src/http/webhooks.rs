@@ -65,7 +65,7 @@ pub(super) async fn add(
     Extension(principal): Extension<Principal>,
     Given(wish): Given<Wish>,
 ) -> Result<Response, Problem> {
-    let added = app.webhooks.add(wish, &who(&principal)).await?;
+    let added = app.webhooks()?.add(wish, &who(&principal)).await?;
     let place =
         format!("/api/v1/webhooks/{}", added.get("id").and_then(Value::as_str).unwrap_or_default());
     let headers = [(header::LOCATION, place)];
@@ -80,9 +80,9 @@ pub(super) async fn add(
     responses((status = 200, description = "The webhooks, without their secrets")),
     security(("token" = ["subscriptions:manage"]))
 )]
-pub(super) async fn list(State(app): State<App>) -> Response {
-    let all = app.webhooks.list().await;
-    answer(&app, &Value::Array(all))
+pub(super) async fn list(State(app): State<App>) -> Result<Response, Problem> {
+    let all = app.webhooks()?.list().await;
+    Ok(answer(&app, &Value::Array(all)))
 }
 
 /// One webhook.
@@ -95,7 +95,7 @@ pub(super) async fn list(State(app): State<App>) -> Response {
     security(("token" = ["subscriptions:manage"]))
 )]
 pub(super) async fn show(State(app): State<App>, Named(id): Named) -> Result<Response, Problem> {
-    let shown = app.webhooks.show(&id).await?;
+    let shown = app.webhooks()?.show(&id).await?;
     Ok(answer(&app, &shown))
 }
 
@@ -112,7 +112,7 @@ pub(super) async fn deliveries(
     State(app): State<App>,
     Named(id): Named,
 ) -> Result<Response, Problem> {
-    let sent = app.webhooks.deliveries(&id).await?;
+    let sent = app.webhooks()?.deliveries(&id).await?;
     Ok(answer(&app, &Value::Array(sent)))
 }
 
@@ -126,7 +126,7 @@ pub(super) async fn deliveries(
     security(("token" = ["subscriptions:manage"]))
 )]
 pub(super) async fn test(State(app): State<App>, Named(id): Named) -> Result<Response, Problem> {
-    let tested = app.webhooks.test(&id).await?;
+    let tested = app.webhooks()?.test(&id).await?;
     Ok(answer(&app, &tested))
 }
 
@@ -217,7 +217,7 @@ pub(super) async fn remove(
     Extension(principal): Extension<Principal>,
     Named(id): Named,
 ) -> Result<StatusCode, Problem> {
-    app.webhooks.remove(&id, &who(&principal)).await?;
+    app.webhooks()?.remove(&id, &who(&principal)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -227,7 +227,7 @@ async fn change(
     id: &str,
     change: Change,
 ) -> Result<Response, Problem> {
-    let changed = app.webhooks.change(id, change, &who(principal)).await?;
+    let changed = app.webhooks()?.change(id, change, &who(principal)).await?;
     Ok(secretly(app, &changed).into_response())
 }
 
