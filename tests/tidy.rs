@@ -130,6 +130,8 @@ fn guests_stay_in_their_rooms() {
             &[
                 "ledger/benches/kafka_copy.rs",
                 "ledger/src/log/kafka/access.rs",
+                "ledger/src/log/kafka/board.rs",
+                "ledger/src/log/kafka/candidate.rs",
                 "ledger/src/log/kafka/check.rs",
                 "ledger/src/log/kafka/client.rs",
                 "ledger/src/log/kafka/create.rs",

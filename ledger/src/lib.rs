@@ -68,7 +68,9 @@ pub use envelope::{Envelope, same_event};
 pub use follower::Follower;
 pub use index::{Index, IndexWatch};
 #[cfg(feature = "kafka")]
-pub use log::kafka::{Anchor, KafkaAddress, KafkaLog, KafkaOptions};
+pub use log::kafka::{
+    Anchor, KafkaAddress, KafkaBoard, KafkaCandidate, KafkaLog, KafkaOptions, Turn,
+};
 pub use log::{
     Damage, Log, LogError,
     memory::MemoryLog,

@@ -35,6 +35,8 @@ use self::{
 };
 pub use self::{
     address::{Anchor, InvalidKafkaAddress, KafkaAddress, KafkaOptions},
+    board::KafkaBoard,
+    candidate::{KafkaCandidate, Turn},
     record::{CONTENT_TYPE, LEDGER_ERASED, LEDGER_HEADER},
 };
 use crate::{
@@ -46,6 +48,8 @@ use crate::{
 
 mod access;
 mod address;
+mod board;
+mod candidate;
 mod check;
 mod client;
 mod create;

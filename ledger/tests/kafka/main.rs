@@ -16,5 +16,6 @@ mod log_contract;
 mod logs;
 mod records;
 mod refusals;
+mod servers;
 mod story;
 mod tail;
