@@ -10,6 +10,8 @@ const SOURCE: &str = "https://ledger.example/faults";
 const OPENED: &str = "rollout.ledger.opened.v1";
 const WRITER_OPENED: &str = "rollout.ledger.writer_opened.v1";
 const NOTE: &str = "rollout.note.added.v1";
+/// Ends no word of a body.
+const FILLING: char = '_';
 const OCCURRENCE: &str = r#""occurrence":{"earliest":"2026-01-01T00:00:00Z","latest":"2026-01-01T00:00:00Z","precision":"instant"}"#;
 
 /// What an entry is in these stories.
@@ -51,10 +53,12 @@ pub fn writer_opened(life: &str) -> Draft {
     draft(WRITER_OPENED, &format!("life-{life}"), &data, "")
 }
 
-/// What a client records.
+/// What a client records. A body `WORD~SIZE` says the word, and so many bytes more.
 pub fn note(key: &str, body: &str) -> Draft {
+    let (word, size) = body.split_once('~').unwrap_or((body, "0"));
+    let filling = FILLING.to_string().repeat(size.parse().unwrap_or(0));
     let data = format!(
-        r#"{{"actor":{{"kind":"unknown"}},"basis":"observed",{OCCURRENCE},"text":"{body}"}}"#
+        r#"{{"actor":{{"kind":"unknown"}},"basis":"observed",{OCCURRENCE},"text":"{word}{filling}"}}"#
     );
     // Clients are called `c3`, say, and their keys `c3-17`.
     let rollout = key.split('-').next().unwrap_or(key);
@@ -77,11 +81,18 @@ pub fn told(entry: &Entry) -> Told {
         Some(match event.get("type")?.as_str()? {
             OPENED => Told::Opening,
             WRITER_OPENED => Told::Life(text(data.get("host_id")?)?),
-            NOTE => Told::Note { key: text(event.get("id")?)?, body: text(data.get("text")?)? },
+            NOTE => {
+                Told::Note { key: text(event.get("id")?)?, body: body(data.get("text")?.as_str()?) }
+            }
             _ => Told::Other,
         })
     };
     read().unwrap_or(Told::Other)
+}
+
+fn body(text: &str) -> String {
+    let word = text.trim_end_matches(FILLING);
+    format!("{word}~{}", text.len() - word.len())
 }
 
 #[cfg(test)]
@@ -95,7 +106,9 @@ mod tests {
         let read = |draft| told(&Head::GENESIS.seal(draft, START_US));
         assert_eq!(read(opening("l")), Told::Opening);
         assert_eq!(read(writer_opened("w1.2")), Told::Life("w1.2".into()));
-        let told = Told::Note { key: "c1-2".into(), body: "b".into() };
-        assert_eq!(read(note("c1-2", "b")), told);
+        for body in ["b~0", "b~7"] {
+            let told = Told::Note { key: "c1-2".into(), body: body.into() };
+            assert_eq!(read(note("c1-2", body)), told);
+        }
     }
 }

@@ -40,11 +40,11 @@ fn log() -> Entries {
     let drafts = [
         opening("l"),
         writer_opened("a.1"),
-        note("c1-0", "x"),
-        note("c2-0", "x"),
+        note("c1-0", "x~0"),
+        note("c2-0", "x~0"),
         writer_opened("b.1"),
-        note("c1-1", "x"),
-        note("c2-1", "x"),
+        note("c1-1", "x~0"),
+        note("c2-1", "x~0"),
     ];
     chained(drafts.into())
 }
@@ -61,7 +61,7 @@ fn chained(drafts: Vec<ledger::Draft>) -> Entries {
 
 fn call(key: &str, writer: &str, times: (u64, u64), answer: Answer) -> Event {
     let (invoked_us, returned_us) = times;
-    let (key, body, writer) = (key.into(), "x".into(), writer.into());
+    let (key, body, writer) = (key.into(), "x~0".into(), writer.into());
     Event::Call(Call { key, body, writer, invoked_us, returned_us, answer })
 }
 
@@ -143,7 +143,7 @@ fn i2_a_chain_that_does_not_verify_is_found() {
     let (good, mut log) = (log(), log());
     let events: Vec<_> = story(&good).into_iter().take(5).collect();
     let other = good.0[4].clone();
-    log.0[5] = log.head().seal(note("c1-1", "x"), START_US);
+    log.0[5] = log.head().seal(note("c1-1", "x~0"), START_US);
     assert!(broken(&events, &log).contains(&"I2"));
     log.0 = vec![good.0[0].clone(), good.0[1].clone(), other];
     assert!(broken(&events, &log).contains(&"I2"));
@@ -152,7 +152,7 @@ fn i2_a_chain_that_does_not_verify_is_found() {
 #[test]
 fn i3_a_key_that_is_there_twice_is_found() {
     let mut drafts = vec![opening("l"), writer_opened("a.1")];
-    drafts.extend([note("c1-0", "x"), note("c1-0", "x")]);
+    drafts.extend([note("c1-0", "x~0"), note("c1-0", "x~0")]);
     let log = chained(drafts);
     let events = [call("c1-0", "a", (10, 20), ok(&log, 2, "a.1"))];
     assert_eq!(broken(&events, &log), ["I3"]);

@@ -1,25 +1,27 @@
 //! The one that folds: it follows the log from the anchor that it kept, and keeps its views and then the anchor.
 
-use std::{fs, io::Write as _, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
-use ledger::{Anchor, Hash, KafkaAddress, KafkaLog, LogError, Seq};
+use ledger::{KafkaAddress, KafkaLog, KafkaOptions, LogError};
 use projector::views::Views;
 
-use super::{Ended, options};
+use super::{Ended, options, read_anchor, write_anchor};
 
 /// How many entries it folds at a time: few, so that it is killed between and in the middle of many batches.
 const BATCH_LEN: usize = 20;
 
+/// It never commits anything, but an option says so.
+const TIMEOUT_MS: &str = "10000";
+
 /// Plays until it is killed. After each batch it says `at NEXT`.
 pub(crate) fn run(dir: &str, address: &str) -> Result<ExitCode, Ended> {
     let (dir, address): (&Path, KafkaAddress) = (Path::new(dir), address.parse()?);
-    let file = dir.join("anchor");
-    let anchor = fs::read_to_string(&file).ok().and_then(|text| read(&text));
-    let log = match KafkaLog::follow(&address, &ledger::KafkaOptions { anchor, ..options(10_000) })
-    {
+    let options = KafkaOptions { anchor: read_anchor(dir), ..options(TIMEOUT_MS, &[])? };
+    let log = match KafkaLog::open_read_only(&address, &options) {
         Err(LogError::Corrupt(damage)) => return Ok(halted(damage.code)),
         log => log?,
     };
+    // The anchor may be older than the views, and a log that ends before them would have lost what they hold.
     let (views, _) = Views::open(&dir.join("views"), &log)?;
     println!("at {}", views.position().next);
     loop {
@@ -33,7 +35,7 @@ pub(crate) fn run(dir: &str, address: &str) -> Result<ExitCode, Ended> {
         }
         views.catch_up(&log, head, 1)?;
         if let Some(anchor) = log.anchor() {
-            write(dir, &file, anchor)?;
+            write_anchor(dir, "projector", anchor)?;
         }
         println!("at {}", head.next.0);
     }
@@ -42,21 +44,4 @@ pub(crate) fn run(dir: &str, address: &str) -> Result<ExitCode, Ended> {
 fn halted(code: &str) -> ExitCode {
     println!("halted {code}");
     ExitCode::from(3)
-}
-
-fn read(text: &str) -> Option<Anchor> {
-    let mut words = text.split_whitespace();
-    let (offset, seq) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let hash: Hash = words.next()?.parse().ok()?;
-    Some(Anchor { offset, seq: Seq(seq), hash })
-}
-
-/// A rename is done or not.
-fn write(dir: &Path, file: &Path, Anchor { offset, seq, hash }: Anchor) -> Result<(), Ended> {
-    let new = dir.join("anchor.new");
-    let mut text = fs::File::create(&new)?;
-    writeln!(text, "{offset} {} {hash}", seq.0)?;
-    text.sync_all()?;
-    fs::rename(new, file)?;
-    Ok(())
 }

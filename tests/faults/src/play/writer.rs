@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write as _},
+    path::{Path, PathBuf},
     process::{self, ExitCode},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
@@ -12,27 +13,31 @@ use std::{
 
 use kafka_faults::event::{START_US, note, opening, writer_opened};
 use ledger::{
-    Draft, Index, KafkaAddress, KafkaLog, Log as _, LogError, Outcome, RecordError, Seq,
-    SharedWriter, Writer,
+    Draft, Index, KafkaAddress, KafkaLog, KafkaOptions, Log as _, LogError, Outcome, RecordError,
+    Seq, SharedWriter, Writer,
 };
 
-use super::{Ended, options};
+use super::{Ended, read_anchor, write_anchor};
 
 /// How many calls may wait for the writer; more are refused, which clients must see too.
 const WAITING_MAX: usize = 4;
 /// What a service that was fenced exits with, so that whoever started it does not think it broken.
 const FENCED: u8 = 75;
+/// What one exits with that found the log not to be what it was.
+const HALTED: u8 = 3;
 
 /// A take-over, until it is in doubt.
 struct Life {
     name: String,
+    log: Arc<KafkaLog>,
     writer: SharedWriter,
 }
 
 struct Play {
     name: String,
     address: KafkaAddress,
-    timeout_ms: u64,
+    options: KafkaOptions,
+    dir: PathBuf,
     reopens: bool,
     lives: AtomicU64,
     current: RwLock<Arc<Life>>,
@@ -43,19 +48,24 @@ struct Play {
 /// Plays until its input ends.
 pub(crate) fn run(
     name: &str,
-    address: &str,
-    timeout_ms: &str,
+    (address, options): (&str, &KafkaOptions),
+    dir: &str,
     reopens: bool,
 ) -> Result<ExitCode, Ended> {
-    let (address, timeout_ms): (KafkaAddress, u64) = (address.parse()?, timeout_ms.parse()?);
-    let life = match open(&address, timeout_ms, &format!("{name}.1")) {
+    let (address, dir): (KafkaAddress, PathBuf) = (address.parse()?, dir.into());
+    let life = match open(&address, options, &dir, &format!("{name}.1")) {
         Err(LogError::Fenced) => return Ok(ExitCode::from(FENCED)),
+        Err(LogError::Corrupt(damage)) => {
+            say(&format!("halted {}", damage.code));
+            return Ok(ExitCode::from(HALTED));
+        }
         life => Arc::new(life?),
     };
     let play = Arc::new(Play {
         name: name.to_owned(),
         address,
-        timeout_ms,
+        options: options.clone(),
+        dir,
         reopens,
         lives: AtomicU64::new(1),
         current: RwLock::new(life),
@@ -69,10 +79,16 @@ pub(crate) fn run(
 }
 
 /// Takes the log over and records that.
-fn open(address: &KafkaAddress, timeout_ms: u64, life: &str) -> Result<Life, LogError> {
-    let log = Arc::new(KafkaLog::open(address, &options(timeout_ms))?);
+fn open(
+    address: &KafkaAddress,
+    options: &KafkaOptions,
+    dir: &Path,
+    life: &str,
+) -> Result<Life, LogError> {
+    let options = KafkaOptions { anchor: read_anchor(dir), ..options.clone() };
+    let log = Arc::new(KafkaLog::open(address, &options)?);
     let head = log.head();
-    let mut writer = Writer::open(log, Index::in_memory())?;
+    let mut writer = Writer::open(log.clone(), Index::in_memory())?;
     let mut first: Vec<Draft> = Vec::new();
     if head.next == Seq(0) {
         first.push(opening(&format!("of-{}", address.topic())));
@@ -85,7 +101,7 @@ fn open(address: &KafkaAddress, timeout_ms: u64, life: &str) -> Result<Life, Log
     let clock = AtomicU64::new(head.recorded_at_us.max(START_US));
     let tick = move || clock.fetch_add(1, Ordering::Relaxed);
     say(&format!("opened {life}"));
-    Ok(Life { name: life.to_owned(), writer: SharedWriter::new(writer, WAITING_MAX, tick) })
+    Ok(Life { name: life.to_owned(), log, writer: SharedWriter::new(writer, WAITING_MAX, tick) })
 }
 
 impl Play {
@@ -98,6 +114,7 @@ impl Play {
         let life = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
         match life.writer.record(note(key, body).into()) {
             Ok(Outcome::Recorded(receipts)) => {
+                self.keep_anchor(&life);
                 for receipt in receipts {
                     let known = if receipt.duplicate { "known" } else { "new" };
                     let (seq, hash) = (receipt.seq, receipt.hash);
@@ -113,14 +130,20 @@ impl Play {
                     // One of those that hear of it is told why, and decides.
                     None => {}
                     Some(LogError::Fenced) => end(FENCED),
-                    Some(LogError::Corrupt(damage)) => {
-                        say(&format!("halted {}", damage.code));
-                        end(3);
-                    }
+                    Some(LogError::Corrupt(damage)) => halt(damage.code),
                     Some(_) if self.reopens => self.live_again(&life),
                     Some(_) => end(1),
                 }
             }
+        }
+    }
+
+    /// Before an acknowledgement: who opens the log next must find it there.
+    fn keep_anchor(&self, life: &Life) {
+        let _one = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = life.log.anchor().map(|anchor| write_anchor(&self.dir, &self.name, anchor));
+        if let Some(Err(error)) = kept {
+            eprintln!("player {}: {error}", self.name);
         }
     }
 
@@ -132,11 +155,12 @@ impl Play {
             return;
         }
         let number = self.lives.fetch_add(1, Ordering::Relaxed) + 1;
-        match open(&self.address, self.timeout_ms, &format!("{}.{number}", self.name)) {
+        match open(&self.address, &self.options, &self.dir, &format!("{}.{number}", self.name)) {
             Ok(life) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(life);
             }
             Err(LogError::Fenced) => end(FENCED),
+            Err(LogError::Corrupt(damage)) => halt(damage.code),
             Err(error) => {
                 eprintln!("player {}: {error}", self.name);
                 end(1);
@@ -149,6 +173,11 @@ impl Play {
 fn say(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn halt(code: &str) {
+    say(&format!("halted {code}"));
+    end(HALTED);
 }
 
 fn end(code: u8) {

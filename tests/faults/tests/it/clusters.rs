@@ -10,7 +10,8 @@ pub(crate) struct Stage {
     _alone: MutexGuard<'static, ()>,
 }
 
-fn alone() -> MutexGuard<'static, ()> {
+/// For a story with a cluster of its own.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -19,6 +20,30 @@ fn alone() -> MutexGuard<'static, ()> {
 pub(crate) fn single() -> Stage {
     static CLUSTER: LazyLock<Cluster> =
         LazyLock::new(|| Cluster::start(&Options { proxies: true, ..Options::default() }));
-    let one = alone();
-    Stage { cluster: &CLUSTER, _alone: one }
+    stage(alone(), &CLUSTER, 1)
+}
+
+/// Three brokers, each behind a proxy.
+pub(crate) fn triple() -> Stage {
+    static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
+        Cluster::start(&Options { three: true, proxies: true, ..Options::default() })
+    });
+    stage(alone(), &CLUSTER, 3)
+}
+
+/// Whole again, whatever a story that failed has left.
+fn stage(one: MutexGuard<'static, ()>, cluster: &'static Cluster, nodes: usize) -> Stage {
+    for id in 1..=nodes {
+        let proxy = cluster.proxy(id);
+        proxy.clear_rule();
+        proxy.watch_answers(|_| {});
+        proxy.partition(false);
+        proxy.release();
+        if cluster.alive(id) {
+            cluster.resume(id);
+        } else {
+            cluster.restart(id);
+        }
+    }
+    Stage { cluster, _alone: one }
 }

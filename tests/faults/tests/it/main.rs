@@ -9,10 +9,15 @@
     reason = "a test that fails should panic, and its seed be seen"
 )]
 
+mod brokers;
 mod clients;
 mod clusters;
 mod commits;
+mod intruders;
 mod kills;
+mod lost;
+mod past;
+mod projectors;
 mod readers;
 mod rivals;
 mod service;

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -17,6 +18,7 @@ use kafka_faults::{
     chance::Chance,
     history::{Answer, Event, Recorder},
 };
+use ledger::{KafkaAddress, KafkaOptions};
 
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -27,6 +29,8 @@ const ENDING: Duration = Duration::from_secs(20);
 
 /// What a writer ends with that was fenced.
 pub(crate) const FENCED: i32 = 75;
+/// What one ends with that found the log not to be what it was: a person must look, so nobody starts it again.
+pub(crate) const HALTED: i32 = 3;
 
 /// What starts writers.
 #[derive(Clone)]
@@ -35,7 +39,9 @@ pub(crate) struct Service(Arc<Shared>);
 struct Shared {
     recorder: Arc<Recorder>,
     address: String,
-    timeout_ms: u64,
+    /// How a player opens the log.
+    settings: Vec<String>,
+    dir: PathBuf,
     chance: Mutex<Chance>,
     state: Mutex<State>,
     moved: Condvar,
@@ -67,15 +73,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Service {
+    /// `dir` is where the writers keep what they know of the log, as if all were on one machine.
     pub(crate) fn new(
         recorder: Arc<Recorder>,
-        address: &str,
-        timeout_ms: u64,
+        (address, options): (&KafkaAddress, &KafkaOptions),
+        dir: &Path,
         seed: u64,
     ) -> Service {
-        let (address, chance) = (address.to_owned(), Mutex::new(Chance::of(seed, "service")));
-        let (state, moved) = (Mutex::default(), Condvar::new());
-        Service(Arc::new(Shared { recorder, address, timeout_ms, chance, state, moved }))
+        let mut settings = vec![options.transaction_timeout.as_millis().to_string()];
+        settings.extend(options.properties.iter().map(|(name, value)| format!("{name}={value}")));
+        Service(Arc::new(Shared {
+            recorder,
+            address: address.to_string(),
+            settings,
+            dir: dir.to_owned(),
+            chance: Mutex::new(Chance::of(seed, "service")),
+            state: Mutex::default(),
+            moved: Condvar::new(),
+        }))
     }
 
     /// Starts a writer, and starts another one in its place whenever it ends.
@@ -84,6 +99,9 @@ impl Service {
         thread::spawn(move || {
             while let Some(player) = service.start(None) {
                 drop(service.wait(|state| state.stopping || !state.has(&player.name), None));
+                if service.exit_code(&player, Duration::ZERO) == Some(HALTED) {
+                    break;
+                }
                 if !player.is_ready() {
                     drop(service.wait(|state| state.stopping, Some(BACK_OFF)));
                 }
@@ -105,9 +123,11 @@ impl Service {
         } else {
             "exit"
         };
-        let timeout = self.0.timeout_ms.to_string();
         let mut child = Command::new(env!("CARGO_BIN_EXE_player"))
-            .args(["write", &name, &self.0.address, &timeout, after_doubt])
+            .args(["write", &name, &self.0.address])
+            .arg(&self.0.dir)
+            .arg(after_doubt)
+            .args(&self.0.settings)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

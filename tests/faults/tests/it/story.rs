@@ -7,15 +7,18 @@ use std::{
     sync::{
         Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     time::{Duration, Instant},
 };
 
 use kafka_faults::{
     chance::Chance,
-    history::{Recorder, check, summary},
+    history::{Event, Recorder, check, summary},
 };
-use ledger::{KafkaAddress, KafkaLog, KafkaOptions, Log as _, LogError};
+use ledger::{KafkaAddress, KafkaLog, KafkaOptions, Log as _, LogError, Seq};
+
+use tempfile::TempDir;
 
 use crate::{clients::Clients, readers::Readers, service::Service};
 
@@ -25,7 +28,9 @@ const SECONDS: u64 = 6;
 const CLIENTS: usize = 6;
 const READERS: usize = 2;
 /// How long a commit may take before it is in doubt.
-pub(crate) const TIMEOUT_MS: u64 = 4_000;
+const TIMEOUT: Duration = Duration::from_secs(4);
+/// How often it is looked whether something has happened.
+const LOOK: Duration = Duration::from_millis(20);
 /// How often the final log is asked for, by a cluster that was just broken.
 const TRIES: usize = 10;
 
@@ -51,15 +56,28 @@ pub(crate) struct Story {
     pub(crate) address: KafkaAddress,
     pub(crate) options: KafkaOptions,
     pub(crate) service: Service,
+    /// Where players keep what they keep.
+    pub(crate) dir: TempDir,
     begun: Instant,
     rounds: usize,
+    crowds: usize,
     clients: Option<Clients>,
     readers: Option<Readers>,
 }
 
 impl Story {
-    /// A new topic with a writer, clients and readers at work. `copies` is on how many brokers it is.
+    /// A new topic on so many brokers, and nobody there yet.
     pub(crate) fn begin(name: &'static str, bootstrap: &str, copies: i32) -> Story {
+        Story::begin_as(name, bootstrap, copies, &[])
+    }
+
+    /// The same for writers and readers who need settings of librdkafka's.
+    pub(crate) fn begin_as(
+        name: &'static str,
+        bootstrap: &str,
+        copies: i32,
+        properties: &[(&str, &str)],
+    ) -> Story {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let (seed, count) = (seed(), COUNT.fetch_add(1, Ordering::Relaxed));
         let file = format!("../../target/faults/{name}-{seed}-{}.jsonl", std::process::id());
@@ -68,13 +86,15 @@ impl Story {
         let recorder = Arc::new(Recorder::begin(&path).unwrap());
         let address: KafkaAddress = format!("kafka://{bootstrap}/{name}.{count}").parse().unwrap();
         let options = KafkaOptions {
-            allow_unsafe: true,
+            allow_unsafe: copies == 1,
             copies,
-            transaction_timeout: Duration::from_millis(TIMEOUT_MS),
+            transaction_timeout: TIMEOUT,
+            properties: properties.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
             ..KafkaOptions::default()
         };
         drop(KafkaLog::create(&address, &options).unwrap());
-        let service = Service::new(recorder.clone(), &address.to_string(), TIMEOUT_MS, seed);
+        let dir = TempDir::new().unwrap();
+        let service = Service::new(recorder.clone(), (&address, &options), dir.path(), seed);
         Story {
             name,
             seed,
@@ -83,8 +103,10 @@ impl Story {
             address,
             options,
             service,
+            dir,
             begun: Instant::now(),
             rounds: 0,
+            crowds: 0,
             clients: None,
             readers: None,
         }
@@ -106,8 +128,8 @@ impl Story {
 
     /// Clients and readers, and no writer yet.
     pub(crate) fn people(&mut self) {
-        let Story { service, recorder, address, options, seed, .. } = self;
-        self.clients = Some(Clients::begin(service, recorder, CLIENTS, *seed));
+        self.clients = Some(self.crowd("c", CLIENTS, 0));
+        let Story { recorder, address, options, seed, .. } = self;
         self.readers = Some(Readers::begin(address, options, recorder, READERS, *seed));
     }
 
@@ -138,15 +160,62 @@ impl Story {
 
     /// Waits until a call that began after `at_us` has succeeded; whether one has.
     fn served(&self, at_us: u64, within: Duration) -> bool {
-        let (begun, never) = (Instant::now(), std::sync::mpsc::channel::<()>());
-        while begun.elapsed() < within {
-            if self.recorder.served_since(at_us) {
-                return true;
+        wait_for(|| self.recorder.served_since(at_us), within)
+    }
+
+    /// Waits until so many such events have happened; whether they have.
+    pub(crate) fn happens(
+        &self,
+        count: usize,
+        is: impl Fn(&Event) -> bool,
+        within: Duration,
+    ) -> bool {
+        wait_for(
+            || self.recorder.events().iter().filter(|event| is(event)).count() >= count,
+            within,
+        )
+    }
+
+    /// Clients go, until [`wake`](Story::wake).
+    pub(crate) fn rest(&mut self) {
+        self.clients.take().into_iter().for_each(Clients::end);
+    }
+
+    /// Other clients come.
+    pub(crate) fn wake(&mut self) {
+        self.crowds += 1;
+        let crowd = format!("c{}x", self.crowds);
+        self.clients = Some(self.crowd(&crowd, CLIENTS, 0));
+    }
+
+    /// So many clients, with events so many bytes longer.
+    pub(crate) fn crowd(&self, name: &str, count: usize, size: usize) -> Clients {
+        Clients::begin(&self.service, &self.recorder, (name, count, size), self.seed)
+    }
+
+    /// Ends all, when readers have stopped by themselves.
+    pub(crate) fn stop(&mut self) {
+        self.rest();
+        self.service.end();
+        self.readers.take().into_iter().for_each(|readers| readers.end(Seq(0)));
+    }
+
+    /// Ends all where everyone has stopped with this alarm, and holds what happened before it against the log before it.
+    pub(crate) fn end_halted(mut self, code: &str) {
+        self.stop();
+        let log = KafkaLog::follow(&self.address, &self.options).unwrap();
+        let stopped = loop {
+            if let Err(stopped) = log.advance(usize::MAX, true) {
+                break stopped;
             }
-            let rest = within.saturating_sub(begun.elapsed()).min(Duration::from_millis(20));
-            let _ = never.1.recv_timeout(rest);
-        }
-        false
+        };
+        assert!(matches!(&stopped, LogError::Corrupt(damage) if damage.code == code), "{stopped}");
+        let mut events = self.recorder.events();
+        events.retain(|event| match event {
+            Event::Halted { code: found, .. } => !found.starts_with(code),
+            _ => true,
+        });
+        self.judge(&events, &log);
     }
 
     /// Ends all, and holds what happened against the log.
@@ -156,20 +225,23 @@ impl Story {
 
     /// The same; `last` adds to the history when nobody writes any more.
     pub(crate) fn end_with(mut self, last: impl FnOnce(&Story)) {
-        self.clients.take().into_iter().for_each(Clients::end);
+        self.rest();
         self.service.end();
         let log = self.log();
         self.readers.take().into_iter().for_each(|readers| readers.end(log.head().next));
         last(&self);
-        let events = self.recorder.events();
-        let violations = check(&events, &log).unwrap();
+        self.judge(&self.recorder.events(), &log);
+    }
+
+    fn judge(&self, events: &[Event], log: &KafkaLog) {
+        let violations = check(events, log).unwrap();
         let (entries, lives) = (log.head().next, self.service.started());
         eprintln!(
             "faults {} seed {} rounds {} entries {entries} writers {lives}: {}",
             self.name,
             self.seed,
             self.rounds,
-            summary(&events)
+            summary(events)
         );
         if !violations.is_empty() {
             let mut said = String::new();
@@ -194,4 +266,16 @@ impl Story {
         }
         panic!("the log cannot be read in the end: {}", why.unwrap());
     }
+}
+
+fn wait_for(is: impl Fn() -> bool, within: Duration) -> bool {
+    let (begun, never) = (Instant::now(), mpsc::channel::<()>());
+    while begun.elapsed() < within {
+        if is() {
+            return true;
+        }
+        let rest = within.saturating_sub(begun.elapsed()).min(LOOK);
+        let _ = never.1.recv_timeout(rest);
+    }
+    false
 }
