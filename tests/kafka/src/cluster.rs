@@ -21,6 +21,8 @@ use crate::{
 
 /// Below Linux's range for outgoing connections, so that none of those takes a port in between.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
+/// Indexes are made this large in advance, in bytes.
+const INDEX_SIZE: u64 = 10 << 20;
 /// Another test program may take a port between the moment we find it free and the broker's start.
 const TRIES: usize = 4;
 
@@ -34,7 +36,8 @@ pub struct Options {
     pub access_control: bool,
     /// More lines of `server.properties`, for every node. The last line of a name counts.
     pub properties: Vec<String>,
-    /// Clients are sent to a [`Proxy`] before each broker.
+    /// Clients are sent to a [`Proxy`] before each broker, and the brokers to another one: see
+    /// [`Cluster::inner_proxy`].
     pub proxies: bool,
     /// The size in KiB at which files of a node stop growing, by node: a full disk. Above 10,240, the size of an
     /// index that a broker makes in advance.
@@ -49,6 +52,7 @@ pub struct Cluster {
     class_path: String,
     ports: Vec<Ports>,
     proxies: Vec<Proxy>,
+    inner_proxies: Vec<Proxy>,
     /// `None`: killed or stopped.
     nodes: Mutex<Vec<Option<Node>>>,
 }
@@ -76,19 +80,22 @@ impl Cluster {
         let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
         let dir = place().join(format!("run-{}-{number}", std::process::id()));
         let count = if options.three { 3 } else { 1 };
-        let proxies: Vec<_> =
-            (0..count).filter(|_| options.proxies).map(|_| Proxy::new()).collect();
+        let proxies = || (0..count).filter(|_| options.proxies).map(|_| Proxy::new()).collect();
         let cluster = Cluster {
             dir,
             options: options.clone(),
             class_path: class_path.to_owned(),
             ports: free_ports(count),
-            proxies,
+            proxies: proxies(),
+            inner_proxies: proxies(),
             nodes: Mutex::new((0..count).map(|_| None).collect()),
         };
         cluster.format();
         for (proxy, ports) in cluster.proxies.iter().zip(&cluster.ports) {
             proxy.forward_to(ports.client);
+        }
+        for (proxy, ports) in cluster.inner_proxies.iter().zip(&cluster.ports) {
+            proxy.forward_to(ports.internal);
         }
         (1..=count).for_each(|id| cluster.launch(id));
         (1..=count).try_for_each(|id| cluster.try_ready(id))?;
@@ -113,6 +120,37 @@ impl Cluster {
     /// If the cluster was started without proxies.
     pub fn proxy(&self, id: usize) -> &Proxy {
         self.proxies.get(id - 1).expect("the cluster was started with `proxies`")
+    }
+
+    /// The proxy through which other brokers reach a node: its followers, which copy what it leads, and coordinators,
+    /// which end transactions in it. What controllers tell each other does not pass it.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster was started without proxies.
+    pub fn inner_proxy(&self, id: usize) -> &Proxy {
+        self.inner_proxies.get(id - 1).expect("the cluster was started with `proxies`")
+    }
+
+    /// From now on, and until this node is started again, the file that it appends a topic's partition 0 to grows by
+    /// so many KiB and not more, as on a disk that fills.
+    ///
+    /// # Panics
+    ///
+    /// If the node does not have the topic.
+    pub fn leave_room(&self, id: usize, topic: &str, kb: u64) {
+        let dir = self.node_dir(id).join("data").join(format!("{topic}-0"));
+        let files = fs::read_dir(&dir).expect("the node has the topic");
+        let files = files.map(|file| file.expect("it can be listed"));
+        let logs = files.filter(|file| file.path().extension().is_some_and(|e| e == "log"));
+        let newest = logs.max_by_key(fs::DirEntry::file_name).expect("a partition has a file");
+        let size = newest.metadata().map_or(0, |found| found.len());
+        let limit = size.max(INDEX_SIZE) + kb * 1_024;
+        // The soft limit alone, which anyone may set for his own processes.
+        let pid = self.pid(id).to_string();
+        let set =
+            Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={limit}:")]).status();
+        assert!(set.is_ok_and(|set| set.success()), "type: apt-get install util-linux");
     }
 
     /// Kills a broker, as if its power went. Its data stays.
@@ -237,7 +275,8 @@ impl Cluster {
             let dir = self.node_dir(id);
             fs::create_dir_all(&dir).expect("target/kafka can be written");
             let (advertised, file) = (self.advertised(id), dir.join("server.properties"));
-            let seen = (advertised.as_str(), self.options.access_control);
+            let inner = self.inner_proxies.get(id - 1).map(Proxy::port);
+            let seen = (advertised.as_str(), inner, self.options.access_control);
             let text = of_node(id, &self.ports, &dir, seen, &self.options.properties);
             fs::write(&file, text).expect("target/kafka can be written");
             let mut java = Command::new("java");

@@ -16,12 +16,13 @@ pub(crate) struct Ports {
 /// Users of a cluster with access control. Each one's password is its name followed by `-secret`.
 const USERS: [&str; 4] = ["admin", "writer", "reader", "intruder"];
 
-/// What `server.properties` of a node holds. `advertised` is where clients are sent.
+/// What `server.properties` of a node holds. `advertised` is where clients are sent, `inner` the port that other
+/// brokers are sent to, if it is not its own.
 pub(crate) fn of_node(
     id: usize,
     all: &[Ports],
     dir: &Path,
-    (advertised, access_control): (&str, bool),
+    (advertised, inner, access_control): (&str, Option<u16>, bool),
     extra: &[String],
 ) -> String {
     let Some(own) = all.get(id - 1) else { panic!("there is no node {id}") };
@@ -37,7 +38,10 @@ pub(crate) fn of_node(
             "listeners=CLIENT://127.0.0.1:{},INTERNAL://127.0.0.1:{},CONTROLLER://127.0.0.1:{}",
             own.client, own.internal, own.controller
         ),
-        format!("advertised.listeners=CLIENT://{advertised},INTERNAL://127.0.0.1:{}", own.internal),
+        format!(
+            "advertised.listeners=CLIENT://{advertised},INTERNAL://127.0.0.1:{}",
+            inner.unwrap_or(own.internal)
+        ),
         format!(
             "listener.security.protocol.map=CLIENT:{protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"
         ),

@@ -1,4 +1,4 @@
-//! Brokers die, hang and are cut off: T1, T2, T3, T7.
+//! Brokers die, hang and are cut off: T1, T2, T3, T7, T8.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -6,8 +6,8 @@ use kafka_cluster::{Action, api_key::END_TXN};
 
 use crate::{
     clusters::{Stage, triple},
-    past::leader,
-    story::Story,
+    past::{in_sync, leader},
+    story::{Story, wait_for},
 };
 
 /// A new leader and a new coordinator are chosen within seconds; a commit that was under way has to time out, and the
@@ -15,6 +15,9 @@ use crate::{
 const BACK: Duration = Duration::from_secs(45);
 /// A commit comes all the time.
 const COMES: Duration = Duration::from_secs(30);
+
+/// Followers that do not ask for five seconds are lost.
+const ALONE: Duration = Duration::from_secs(30);
 
 fn three(name: &'static str) -> (Stage, Story) {
     let stage = triple();
@@ -114,6 +117,29 @@ fn t3_the_leader_hangs_and_goes_on() {
         stage.cluster.pause(node);
         story.pass(Duration::from_secs(seconds));
         stage.cluster.resume(node);
+        story.healed(BACK);
+    }
+    story.end();
+}
+
+/// T8: the followers cannot copy from the leader any more, which stays the leader, since the controllers see it. It has
+/// to refuse: what it alone has is not stored.
+#[test]
+fn t8_the_leader_is_cut_off_from_its_followers() {
+    let (stage, mut story) = three("t8");
+    while story.another_round(1) {
+        let node = leader(&story.address);
+        story.fault(format!("no broker reaches broker {node}, the leader"));
+        stage.cluster.inner_proxy(node).partition(true);
+        // Until the followers count as lost.
+        let alone = wait_for(|| in_sync(&story.address) == 1, ALONE);
+        assert!(alone, "the leader still has followers");
+        let since = story.recorder.now_us();
+        let time = Duration::from_millis(story.chance.between(3_000, 6_000));
+        story.pass(time);
+        let stored = story.recorder.served_since(since);
+        stage.cluster.inner_proxy(node).partition(false);
+        assert!(!stored, "something was acknowledged that one broker alone has");
         story.healed(BACK);
     }
     story.end();

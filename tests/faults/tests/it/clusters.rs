@@ -23,7 +23,7 @@ pub(crate) fn single() -> Stage {
     stage(alone(), &CLUSTER, 1)
 }
 
-/// Three brokers, each behind a proxy.
+/// Three brokers, each behind a proxy for clients and one for the other brokers.
 pub(crate) fn triple() -> Stage {
     static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
         Cluster::start(&Options { three: true, proxies: true, ..Options::default() })
@@ -39,6 +39,9 @@ fn stage(one: MutexGuard<'static, ()>, cluster: &'static Cluster, nodes: usize) 
         proxy.watch_answers(|_| {});
         proxy.partition(false);
         proxy.release();
+        if nodes > 1 {
+            cluster.inner_proxy(id).partition(false);
+        }
         if cluster.alive(id) {
             cluster.resume(id);
         } else {

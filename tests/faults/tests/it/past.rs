@@ -20,14 +20,28 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// The node that leads the topic's partition.
 pub(crate) fn leader(address: &KafkaAddress) -> usize {
+    loop {
+        // -1 while there is none.
+        if let Ok(leader) = usize::try_from(partition(address, MetadataPartition::leader)) {
+            return leader;
+        }
+    }
+}
+
+/// How many brokers have all that the topic holds, as its leader sees it.
+pub(crate) fn in_sync(address: &KafkaAddress) -> usize {
+    partition(address, |partition| partition.isr().len())
+}
+
+fn partition<T>(address: &KafkaAddress, of: impl Fn(&MetadataPartition) -> T) -> T {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", address.brokers()).create().unwrap();
     loop {
         let Ok(metadata) = consumer.fetch_metadata(Some(address.topic()), ANSWER) else { continue };
-        let leader = metadata.topics()[0].partitions().first().map(MetadataPartition::leader);
-        // -1 while there is none.
-        if let Some(Ok(leader)) = leader.map(usize::try_from) {
-            return leader;
+        if let Some(partition) =
+            metadata.topics().first().and_then(|topic| topic.partitions().first())
+        {
+            return of(partition);
         }
     }
 }

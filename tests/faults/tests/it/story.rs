@@ -251,7 +251,14 @@ impl Story {
             let (count, path) = (violations.len(), self.recorder.path().display());
             panic!("{} broke {count} promises; the history is in {path}\n{said}", self.name);
         }
-        self.recorder.discard().unwrap();
+        self.forget();
+    }
+
+    /// Removes the history, in which nothing was wrong, unless somebody wants to read it.
+    pub(crate) fn forget(&self) {
+        if setting("FAULTS_KEEP").is_none() {
+            self.recorder.discard().unwrap();
+        }
     }
 
     /// The log as anyone may read it.
@@ -268,7 +275,8 @@ impl Story {
     }
 }
 
-fn wait_for(is: impl Fn() -> bool, within: Duration) -> bool {
+/// Waits until something is so; whether it is.
+pub(crate) fn wait_for(is: impl Fn() -> bool, within: Duration) -> bool {
     let (begun, never) = (Instant::now(), mpsc::channel::<()>());
     while begun.elapsed() < within {
         if is() {
