@@ -141,6 +141,7 @@ fn guests_stay_in_their_rooms() {
                 "ledger/tests/kafka/access.rs",
                 "ledger/tests/kafka/foreign.rs",
                 "ledger/tests/kafka/records.rs",
+                "tests/faults/tests/it/past.rs",
             ],
         ),
     ];
