@@ -19,6 +19,8 @@ mod documented;
 mod faults;
 mod harness;
 mod http;
+mod kafka_broker;
+mod kafka_ledger;
 mod kept;
 mod kills;
 mod limits;

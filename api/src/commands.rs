@@ -6,6 +6,7 @@ mod doctor;
 mod event;
 mod export;
 mod flags;
+mod kafka;
 mod log;
 mod plan;
 mod record;
@@ -21,11 +22,14 @@ mod webhook;
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
+use ledger::Receipt;
+
 use crate::{
     config::{Cli, Clock, Command, Global},
     context::Context,
     engine::{self, Engine},
     exit::{Code, fail},
+    home::Home,
     logging, moment, output, space,
 };
 
@@ -41,6 +45,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         data_dir: global.data_dir.clone(),
         format: global.output,
         min_free: global.min_free,
+        asked: global.kafka.clone().into(),
     };
     match matches.subcommand() {
         Some(("record", chosen)) => {
@@ -69,6 +74,7 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Report { id, format, moment } => rollout::report(context, &id, format, &moment),
         Command::Verify { dir, head, note } => verify::run(context, dir, head.as_deref(), note),
         Command::Log(command) => log::run(context, command),
+        Command::Kafka(command) => kafka::run(context, command),
         Command::Backup(asked) => backup::run(context, &asked),
         Command::Restore(asked) => restore::run(context, &asked),
         Command::Schedule(command) => schedule::run(context, command),
@@ -85,8 +91,16 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
 }
 
 fn init(context: &Context, origin: Option<&str>) -> anyhow::Result<()> {
+    if let Some(address) = &context.asked.address {
+        return kafka::init(context, address, origin);
+    }
     let dir = &context.data_dir;
-    let (home, receipt) = engine::init(dir, origin).map_err(|e| space::full(e, dir))?;
+    let made = engine::init(dir, origin).map_err(|e| space::full(e, dir))?;
+    show_made(context, &made)
+}
+
+/// Says what was made.
+fn show_made(context: &Context, (home, receipt): &(Home, Receipt)) -> anyhow::Result<()> {
     let made = serde_json::json!({
         "data_dir": home.dir(), "seq": receipt.seq.0, "hash": receipt.hash.to_string(),
     });

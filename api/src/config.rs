@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod door;
 mod filter;
+pub mod kafka;
 pub mod log;
 pub mod token;
 mod webhook;
@@ -56,6 +57,8 @@ pub struct Global {
         value_name = "SIZE"
     )]
     pub min_free: u64,
+    #[command(flatten)]
+    pub kafka: kafka::Asked,
 }
 
 #[derive(Debug, Subcommand)]
@@ -109,6 +112,9 @@ pub enum Command {
     /// The log itself: what it consists of, and how to take it away and bring it back
     #[command(subcommand)]
     Log(log::Log),
+    /// A ledger whose log is a topic of Apache Kafka: make one, take part in one
+    #[command(subcommand)]
+    Kafka(kafka::Kafka),
     /// Copy the ledger, also while `serve` writes; again: only what is new
     Backup(log::Backup),
     /// Make a backup or copy the ledger's home, to be written to

@@ -10,6 +10,7 @@ use crate::{
     history::History,
     home::Home,
     intake::{self, Submitter, own::Own},
+    logs::Asked,
     output::Format,
     remote::{Receipt, Remote},
 };
@@ -20,6 +21,8 @@ pub struct Context {
     pub format: Format,
     /// Bytes of the log's disk that recording leaves free.
     pub min_free: u64,
+    /// What is said of the log.
+    pub asked: Asked,
 }
 
 /// A way to record: through the server that holds the directory, or by opening the log here.
@@ -30,7 +33,7 @@ pub enum Appender {
 
 impl Context {
     pub fn home(&self) -> anyhow::Result<Home> {
-        Ok(Home::existing(&self.data_dir)?.keeping_free(self.min_free))
+        Ok(Home::existing(&self.data_dir)?.keeping_free(self.min_free).asking(self.asked.clone()))
     }
 
     /// The log, for reading: no lock, and nothing is written.

@@ -111,7 +111,7 @@ pub fn examine(dir: &Path, min_free: u64) -> Examination {
     }
     checks.extend(place::permissions(&home));
     checks.extend(backup);
-    let opened = logs::segments(&home);
+    let opened = logs::segments_of(&home);
     let log = opened.as_ref().ok();
     checks.push(place::space(&home, log));
     checks.push(place::inodes(&home));

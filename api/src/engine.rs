@@ -2,12 +2,14 @@
 //!
 //! Opening appends nothing of its own but what must not be forgotten: that a torn tail was cut.
 
+mod begin;
 mod lives;
+mod opened;
 
 use std::{path::Path, sync::Arc};
 
 use anyhow::Context as _;
-use ledger::{Index, Log, Outcome, Receipt, Seq, Submission, TornTail, Writer};
+use ledger::{Log, Outcome, Receipt, Seq, Submission, TornTail, Writer};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,11 +17,14 @@ use crate::{
     exit::{Code, Failure, fail},
     home::{Home, random_hex},
     intake::{self, Submitter, own::Own},
-    logs, output, progress,
-    pseudonym::PseudonymKey,
+    logs::{self, Opened},
+    output, progress,
     space::Space,
 };
 
+pub use self::begin::init;
+#[cfg(feature = "kafka")]
+pub use self::begin::init_kafka;
 pub(crate) use self::lives::check_home;
 
 /// The `source` of what the ledger says about itself.
@@ -27,9 +32,6 @@ pub const OWN_SOURCE: &str = "urn:rollout-ledger:self";
 
 /// The version that the binary's own entries name.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What an acknowledgement promises, in words for entry 0.
-const DURABILITY: &str = "segments: fdatasync before every acknowledgement";
 
 /// A ledger that this process may write to.
 pub struct Engine {
@@ -40,51 +42,10 @@ pub struct Engine {
     pub torn_bytes: u64,
     /// Room on the log's disk.
     pub space: Arc<Space>,
-}
-
-/// Makes a ledger: its directory, its key and entry 0.
-pub fn init(dir: &Path, origin: Option<&str>) -> anyhow::Result<(Home, Receipt)> {
-    let ledger_id = random_hex::<16>();
-    let origin = match origin {
-        Some(origin) => checked_origin(origin)?,
-        None => format!("rollout-ledger.invalid/{ledger_id}"),
-    };
-    let home_id = random_hex::<16>();
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).context("the system gives no randomness")?;
-    let key = PseudonymKey::generate(secret);
-    let new = Home::create(dir, &home_id, &key)?;
-    let log = logs::create(&new.home)?;
-    let writer = Writer::open(log.clone(), Index::in_memory())?;
-    let space = Arc::new(Space::of(new.home.dir(), 0));
-    let mut engine = Engine { log, writer, clock: Clock::start(0)?, torn_bytes: 0, space };
-    let receipt = engine.append_own(
-        "rollout.ledger.opened.v1",
-        "ledger-opened",
-        json!({
-            "ledger_id": ledger_id,
-            "origin": origin,
-            "home": { "kind": "directory", "id": home_id },
-            "version": VERSION,
-            "durability": DURABILITY,
-            "pseudonym_key": key.fingerprint(),
-            "basis": "observed",
-        }),
-    )?;
-    engine.log.close()?;
-    drop(engine);
-    Ok((new.finish()?, receipt))
-}
-
-/// The name in signed checkpoints; C2SP tlog-checkpoint forbids spaces and `+`.
-fn checked_origin(origin: &str) -> anyhow::Result<String> {
-    let good = (1..=255).contains(&origin.len())
-        && !origin.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
-    if good {
-        intake::check_words("--origin", origin)?;
-        return Ok(origin.to_owned());
-    }
-    Err(fail(Code::Usage, "--origin wants 1 to 255 characters without spaces and `+`"))
+    /// What could lose entries and was allowed.
+    allowed: Vec<String>,
+    /// The random id under which it was recorded that this process writes, once it was.
+    host_id: Option<String>,
 }
 
 impl Engine {
@@ -104,9 +65,12 @@ impl Engine {
         clock: impl FnOnce(u64) -> Result<Clock, crate::clock::ClockError>,
     ) -> anyhow::Result<Engine> {
         lives::check_id(home)?;
-        let (mut engine, torn) = Engine::open_log(home, clock)?;
+        let (mut engine, opened) = Engine::open_log(home, clock)?;
         engine.check_lives_at(home)?;
-        engine.note_torn(torn)?;
+        engine.note_torn(opened.torn)?;
+        if opened.takes_over {
+            engine.note_opened(home)?;
+        }
         Ok(engine)
     }
 
@@ -114,17 +78,26 @@ impl Engine {
     fn open_log(
         home: &Home,
         clock: impl FnOnce(u64) -> Result<Clock, crate::clock::ClockError>,
-    ) -> anyhow::Result<(Engine, Option<TornTail>)> {
+    ) -> anyhow::Result<(Engine, Opened)> {
         // After a kill, what came since the last clean stop is read once more.
         let opened = progress::timed("opening the log", || logs::writable(home))?;
-        let index = opened.index();
-        let (log, torn) = (opened.log, opened.torn);
-        let clock = clock(log.head().recorded_at_us)?;
-        let writer =
-            progress::timed("opening the index of ids", || Writer::open(log.clone(), index))?;
-        let torn_bytes = torn.as_ref().map_or(0, |torn| torn.bytes);
-        let space = Arc::new(Space::of(&home.log(), home.min_free()));
-        Ok((Engine { log, writer, clock, torn_bytes, space }, torn))
+        let clock = clock(opened.log.head().recorded_at_us)?;
+        let writer = progress::timed("opening the index of ids", || {
+            Writer::open(opened.log.clone(), opened.index())
+        })?;
+        Ok((Engine::of(home, &opened, writer, clock), opened))
+    }
+
+    fn of(home: &Home, opened: &Opened, writer: Writer, clock: Clock) -> Engine {
+        Engine {
+            log: opened.log.clone(),
+            writer,
+            clock,
+            torn_bytes: opened.torn.as_ref().map_or(0, |torn| torn.bytes),
+            space: Arc::new(Space::of(&home.disk(), home.min_free())),
+            allowed: opened.allowed.clone(),
+            host_id: None,
+        }
     }
 
     /// Says and records that a torn tail was cut off.

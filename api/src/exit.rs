@@ -107,10 +107,21 @@ fn code_of_log(error: &ledger::LogError) -> Code {
         LogError::Locked(_) | LogError::Fenced => Code::TryAgain,
         LogError::Missing(_) => Code::NotFound,
         LogError::Exists(_) => Code::Conflict,
-        LogError::Unavailable { .. }
-        | LogError::InDoubt(_)
-        | LogError::ReadOnly
-        | LogError::ErasurePending(_) => Code::Failure,
+        LogError::Unavailable { source, .. } | LogError::InDoubt(Some(source)) => {
+            code_of_io(source)
+        }
+        LogError::InDoubt(None) | LogError::ReadOnly | LogError::ErasurePending(_) => Code::Failure,
         LogError::Unsafe(_) => Code::Policy,
+    }
+}
+
+/// What a file system says is a failure; what a log over the network says tells what may help.
+fn code_of_io(error: &std::io::Error) -> Code {
+    use std::io::ErrorKind;
+    match error.kind() {
+        _ if error.raw_os_error().is_some() => Code::Failure,
+        ErrorKind::TimedOut => Code::TryAgain,
+        ErrorKind::PermissionDenied => Code::Auth,
+        _ => Code::Failure,
     }
 }

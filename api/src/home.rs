@@ -3,11 +3,16 @@
 //! | path | holds | if it is lost |
 //! |---|---|---|
 //! | `log/` | the log: the only source of truth | history is lost |
+//! | `log.json` | in the place of `log/`: which topic of Kafka is the log | `kafka join` makes another |
+//! | `kafka.properties` | how that cluster is reached; may hold a password, 0600 | it is written again |
+//! | `ids/` | the index of ids of such a ledger | made again |
 //! | `keys/pseudonym.key` | the key of pseudonyms, 0600 | flags cannot be imported; nothing else |
 //! | `home` | this directory's random id; a copy has none | `restore` makes another |
 //! | `views/` | answers folded from the log | rebuilt |
 //! | `state/` | access tokens (as digests) and what else is no fact, 0700 | tokens are made anew |
 //! | `serve.json` | where `serve` listens, and a local token, 0600 | commands open the log themselves |
+
+mod id;
 
 use std::{
     fmt::Write as _,
@@ -19,9 +24,11 @@ use std::{
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+pub use self::id::HomeId;
 use crate::{
     exit::{Code, fail},
     interrupt::before_the_end,
+    logs::{Asked, Topic},
     pseudonym::PseudonymKey,
     shell, space,
     temporary::{self, Temporary},
@@ -32,6 +39,7 @@ use crate::{
 pub struct Home {
     dir: PathBuf,
     min_free: u64,
+    asked: Asked,
 }
 
 /// What `DIR/serve.json` says: where the running server listens and how commands show it that they
@@ -54,7 +62,7 @@ impl Home {
     /// When there is none: a misspelled path must not make an empty ledger.
     pub fn existing(dir: &Path) -> anyhow::Result<Home> {
         let home = Home::of(dir.to_owned());
-        if home.log().is_dir() {
+        if home.log().is_dir() || home.log_json().is_file() {
             return Ok(home);
         }
         let shown = dir.display();
@@ -72,12 +80,22 @@ impl Home {
     }
 
     fn of(dir: PathBuf) -> Home {
-        Home { dir, min_free: space::MIN_FREE }
+        Home { dir, min_free: space::MIN_FREE, asked: Asked::default() }
     }
 
     /// The same with another limit of [`min_free`](Home::min_free).
     pub fn keeping_free(self, min_free: u64) -> Home {
         Home { min_free, ..self }
+    }
+
+    /// The same with what the command line says of the log.
+    pub fn asking(self, asked: Asked) -> Home {
+        Home { asked, ..self }
+    }
+
+    /// What the command line says of the log.
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// How many bytes of its disk recording leaves free.
@@ -91,6 +109,32 @@ impl Home {
 
     pub fn log(&self) -> PathBuf {
         self.dir.join("log")
+    }
+
+    /// Names the topic that is the log, where there is no `log/`.
+    pub(crate) fn log_json(&self) -> PathBuf {
+        self.dir.join("log.json")
+    }
+
+    /// Settings of the connection to Kafka.
+    pub(crate) fn kafka_properties(&self) -> PathBuf {
+        self.dir.join("kafka.properties")
+    }
+
+    /// The index of ids of a log on Kafka.
+    pub(crate) fn ids(&self) -> PathBuf {
+        self.dir.join("ids")
+    }
+
+    /// The last record of a log on Kafka that was verified from here.
+    pub(crate) fn anchor(&self) -> PathBuf {
+        self.state().join("anchor.json")
+    }
+
+    /// A path on the disk that recording fills.
+    pub(crate) fn disk(&self) -> PathBuf {
+        let log = self.log();
+        if log.is_dir() { log } else { self.dir.clone() }
     }
 
     pub fn views(&self) -> PathBuf {
@@ -123,11 +167,15 @@ impl Home {
         self.dir.join("keys").join("pseudonym.key")
     }
 
-    /// This directory's random id. A copy has none.
-    pub fn id(&self) -> anyhow::Result<Option<String>> {
+    /// Which home this is: the topic that is the log, else the directory by its random id. A copy of a
+    /// directory with segments has none.
+    pub fn id(&self) -> anyhow::Result<Option<HomeId>> {
+        if let Some(topic) = Topic::of(self)? {
+            return Ok(Some(topic.home_id()));
+        }
         let path = self.dir.join("home");
         match fs::read_to_string(&path) {
-            Ok(id) => Ok(Some(id.trim().to_owned())),
+            Ok(id) => Ok(Some(HomeId::directory(id.trim()))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e)
                 .with_context(|| format!("cannot read this directory's id, {}", path.display())),
@@ -167,9 +215,9 @@ impl Home {
         serde_json::from_slice(&text).ok()
     }
 
-    /// The log's directory as the system numbers it.
+    /// The log's directory, or the file that names the topic, as the system numbers it.
     pub fn place(&self) -> io::Result<String> {
-        let log = fs::metadata(self.log())?;
+        let log = fs::metadata(self.log()).or_else(|_| fs::metadata(self.log_json()))?;
         Ok(format!("{}:{}", log.dev(), log.ino()))
     }
 
@@ -190,12 +238,11 @@ impl Home {
     ///
     /// # Errors
     /// When something is there already.
-    pub fn create(dir: &Path, id: &str, key: &PseudonymKey) -> anyhow::Result<NewHome> {
+    pub fn create(dir: &Path, key: &PseudonymKey) -> anyhow::Result<NewHome> {
         let new = NewHome::beside(dir)?;
         let home = &new.home;
         fs::DirBuilder::new().mode(0o700).create(home.keys())?;
         key.save_new(&home.key_path())?;
-        fs::write(home.dir.join("home"), format!("{id}\n"))?;
         Ok(new)
     }
 }
@@ -241,6 +288,12 @@ impl NewHome {
         Ok(NewHome { home, building, target: dir.to_owned() })
     }
 
+    /// The same with what the command line says of the log.
+    pub fn asking(mut self, asked: Asked) -> NewHome {
+        self.home = self.home.asking(asked);
+        self
+    }
+
     /// Moves the directory to its place. A rename onto an empty directory is atomic.
     pub fn finish(self) -> anyhow::Result<Home> {
         let shown = self.target.display();
@@ -278,7 +331,7 @@ pub(crate) fn found_in(dir: &Path) -> anyhow::Result<Found> {
     match fs::read_dir(dir) {
         Ok(mut files) => Ok(match files.next() {
             None => Found::Free,
-            Some(_) if dir.join("log").is_dir() => Found::Ledger,
+            Some(_) if dir.join("log").is_dir() || dir.join("log.json").is_file() => Found::Ledger,
             Some(_) => Found::Files,
         }),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Found::Free),

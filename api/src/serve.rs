@@ -11,7 +11,6 @@ use std::{io::Write as _, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
 use ledger::{Head, IndexWatch, Log, LogError, Report, VerifyOptions, verify_with_index};
-use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
@@ -31,7 +30,6 @@ use crate::{
     http::App,
     ingest::{Place, WriterThread},
     intake::{Submitter, admit_all, own::Own},
-    json::set,
     listener,
     metrics::Metrics,
     slot::Slot,
@@ -275,16 +273,7 @@ fn verify_aside(
 /// Opens the log for a server and records that a writer took it over.
 fn open(home: &Home) -> anyhow::Result<Engine> {
     let mut engine = Engine::open(home)?;
-    let host_id = random_hex::<16>();
-    let mut data = json!({ "version": VERSION, "host_id": host_id, "basis": "observed" });
-    if engine.torn_bytes > 0 {
-        set(&mut data, "torn_bytes", json!(engine.torn_bytes));
-    }
-    if let Some(left) = home.serving() {
-        set(&mut data, "took_over_from", json!(format!("pid {}", left.pid)));
-    }
-    let id = format!("writer-opened-{host_id}");
-    engine.append_own("rollout.ledger.writer_opened.v1", &id, data)?;
+    engine.note_opened(home)?;
     // A command that holds the file settles it itself.
     if let Some(held) = TokenFile::of(home).try_lock()? {
         let (mut tokens, now_us) = (held.read()?, clock::now().as_microsecond());

@@ -69,7 +69,7 @@ pub use follower::Follower;
 pub use index::{Index, IndexWatch};
 #[cfg(feature = "kafka")]
 pub use log::kafka::{
-    Anchor, KafkaAddress, KafkaBoard, KafkaCandidate, KafkaLog, KafkaOptions, Turn,
+    Anchor, KafkaAddress, KafkaBoard, KafkaCandidate, KafkaCluster, KafkaLog, KafkaOptions, Turn,
 };
 pub use log::{
     Damage, Log, LogError,
@@ -83,6 +83,6 @@ pub use queue::{Queue, Refused, Reply};
 pub use shared::{RecordError, SharedWriter};
 pub use verify::{
     Report, VerifyOptions, segments_size, verify, verify_dir, verify_dir_watched,
-    verify_dir_with_ids, verify_with_index,
+    verify_dir_with_ids, verify_with_ids, verify_with_index,
 };
 pub use writer::{InDoubt, Outcome, Receipt, RedactError, Writer};

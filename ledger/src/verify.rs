@@ -10,7 +10,10 @@ mod directory;
 mod ids;
 pub(crate) mod rules;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use directory::{segments_size, verify_dir, verify_dir_watched, verify_dir_with_ids};
 pub use rules::ClockStep;
@@ -103,7 +106,19 @@ impl Report {
 
 /// Checks all entries of a log, through the log. For a directory, [`verify_dir`] sees more.
 pub fn verify(log: &dyn Log, options: &VerifyOptions) -> Result<Report, LogError> {
-    verify_by(log, options.checks(None))
+    verify_by(log, options.checks(None), &|_| ())
+}
+
+/// [`verify`], which also compares the ids in the log with each other and with the index in a
+/// directory, writes nothing, and tells how many entries were checked as it goes.
+pub fn verify_with_ids(
+    log: &dyn Log,
+    ids: &Path,
+    options: &VerifyOptions,
+    checked: &dyn Fn(u64),
+) -> Result<Report, LogError> {
+    let claims = Arc::new(Claims::open(Some(ids), log.head().next.0));
+    verify_by(log, Checks { claims: Some(claims), ..options.checks(None) }, checked)
 }
 
 /// [`verify`], which also compares the index that a writer uses with the log, and the ids in the log
@@ -114,14 +129,14 @@ pub fn verify_with_index(
     options: &VerifyOptions,
 ) -> Result<Report, LogError> {
     let claims = Arc::new(Claims::open(index.dir(), log.head().next.0));
-    let report = verify_by(log, Checks { claims: Some(claims), ..options.checks(None) })?;
+    let report = verify_by(log, Checks { claims: Some(claims), ..options.checks(None) }, &|_| ())?;
     if !report.lying.is_empty() {
         index.doubt();
     }
     Ok(report)
 }
 
-fn verify_by(log: &dyn Log, checks: Checks) -> Result<Report, LogError> {
+fn verify_by(log: &dyn Log, checks: Checks, checked: &dyn Fn(u64)) -> Result<Report, LogError> {
     let mut rules = Rules::new(&checks, Head::GENESIS);
     let first_bad = loop {
         let page = log.read(rules.head.next, PAGE_LEN)?;
@@ -138,6 +153,7 @@ fn verify_by(log: &dyn Log, checks: Checks) -> Result<Report, LogError> {
         if broken.is_some() {
             break broken;
         }
+        checked(page.len() as u64);
     };
     let next = rules.head.next;
     let judged = match (&checks.claims, &first_bad) {

@@ -12,7 +12,6 @@ use anyhow::Context as _;
 use ledger::{BackedUp, SegmentLog, VerifyOptions};
 use serde_json::json;
 
-use super::verify::verified_dir;
 use crate::{
     backup::{Mark, MarkHead, mirror, prepare, refused, remove_unfinished},
     begun_disk::BegunDisk,
@@ -118,6 +117,6 @@ fn verified(to: &Path, backed_up: BackedUp) -> anyhow::Result<bool> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let expect_head = backed_up.head.last_seq().map(|seq| (seq, backed_up.head.hash));
     let options = VerifyOptions { threads, expect_head, ..VerifyOptions::default() };
-    let report = verified_dir(&Home::at(to).log(), &options)?;
+    let report = logs::verified_segments(&Home::at(to).log(), &options)?;
     Ok(report.is_good() && report.torn.is_none())
 }

@@ -6,17 +6,14 @@ use anyhow::Context as _;
 use ledger::{Hash, Seq, VerifyOptions};
 use serde_json::json;
 
-use super::{
-    backup::copied,
-    verify::{parse_head, verified_dir},
-};
+use super::{backup::copied, verify::parse_head};
 use crate::{
     backup::{Mark, lies_in, mirror, refuse_links},
     config::log::Restore,
     context::Context,
     engine::Engine,
     exit::{Code, fail},
-    home::{Home, NewHome},
+    home::{Home, HomeId, NewHome},
     intake,
     interrupt::Begun,
     logs, output, space,
@@ -76,7 +73,7 @@ fn elsewhere(copy: &Home, to: &Path, reason: &str) -> anyhow::Result<Home> {
     mirror(&copy.state(), &new.home.state())?;
     mirror(&copy.keys(), &new.home.keys())?;
     let from = copy.id()?;
-    restored(new.home.clone(), from.as_deref(), reason)?;
+    restored(new.home.clone(), from.as_ref(), reason)?;
     new.finish()
 }
 
@@ -100,7 +97,7 @@ fn judged(copy: &Home, head: Option<(Seq, Hash)>, accept: bool) -> anyhow::Resul
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let expect_head = if beyond.is_none() { head } else { None };
     let options = VerifyOptions { threads, expect_head, ..VerifyOptions::default() };
-    let report = verified_dir(&copy.log(), &options)?;
+    let report = logs::verified(copy, &options)?;
     if let Some(bad) = report.first_bad {
         let (seq, what) = (bad.seq, bad.what);
         return Err(fail(
@@ -120,7 +117,7 @@ fn judged(copy: &Home, head: Option<(Seq, Hash)>, accept: bool) -> anyhow::Resul
 }
 
 /// Makes a copy the ledger's home. `from` is the id of the directory that it was copied from.
-fn restored(home: Home, from: Option<&str>, reason: &str) -> anyhow::Result<Home> {
+fn restored(home: Home, from: Option<&HomeId>, reason: &str) -> anyhow::Result<Home> {
     let engine = Engine::move_here(&home, from, reason, || close_doors(&home))?;
     engine.log.close()?;
     Mark::remove(home.dir())?;
@@ -164,7 +161,7 @@ fn answer(context: &Context, home: &Home, reason: &str) -> anyhow::Result<()> {
     let (last, hash, id) = (head.next.0.saturating_sub(1), head.hash, home.id()?);
     let shown = json!({
         "data_dir": home.dir(),
-        "home": id,
+        "home": id.map(|home| home.id),
         "entries": head.next.0,
         "head": { "seq": last, "hash": hash.to_string() },
         "reason": reason,

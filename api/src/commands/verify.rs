@@ -1,14 +1,9 @@
 //! `verify`: the whole chain, without trusting anything derived from it.
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-    sync::atomic::Ordering,
-};
+use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
 use anyhow::Context as _;
-use ledger::{Hash, Report, Seq, VerifyOptions, segments_size, verify_dir_with_ids};
+use ledger::{Hash, Report, Seq, VerifyOptions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,8 +12,7 @@ use crate::{
     exit::{Code, fail},
     home::Home,
     json::set,
-    moment, output,
-    progress::{self, Unit},
+    logs, moment, output,
     verified::Verified,
 };
 
@@ -29,14 +23,14 @@ pub(super) fn run(
     note: bool,
 ) -> anyhow::Result<()> {
     let dir = dir.unwrap_or_else(|| context.data_dir.clone());
-    let home = Home::existing(&dir)?;
+    let home = Home::existing(&dir)?.asking(context.asked.clone());
     if note {
         may_note(&home)?;
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let expect_head = head.map(parse_head).transpose()?;
     let options = VerifyOptions { threads, payloads: true, opened_first: true, expect_head };
-    let report = verified_dir(&home.log(), &options)?;
+    let report = logs::verified(&home, &options)?;
     if note {
         let noted = Verified::of(&report, clock::wall_us()).write(&home);
         noted.with_context(|| format!("cannot write {}", home.verified().display()))?;
@@ -66,18 +60,6 @@ fn may_note(home: &Home) -> anyhow::Result<()> {
         return Err(fail(Code::Auth, format!("{what}; verify with --note as its owner")));
     }
     Ok(())
-}
-
-/// Verifies a log's directory, and shows how far it is.
-pub(super) fn verified_dir(log: &Path, options: &VerifyOptions) -> anyhow::Result<Report> {
-    let total = segments_size(log)?;
-    let report = progress::counted("verifying", Unit::Bytes, Some(total), |done| {
-        let checked = |bytes| {
-            done.fetch_add(bytes, Ordering::Relaxed);
-        };
-        verify_dir_with_ids(log, options, &checked)
-    });
-    Ok(report?)
 }
 
 /// `SEQ:HASH`, as `verify` prints it.

@@ -13,16 +13,19 @@ use super::{Engine, OWN_SOURCE};
 use crate::{
     clock::Clock,
     exit::{Code, fail},
-    home::{Home, random_hex},
+    home::{Home, HomeId, random_hex},
 };
 
 const MOVED: &str = "rollout.ledger.moved.v1";
+
+/// The kind of a home that is a directory.
+const DIRECTORY: &str = "directory";
 
 /// Entries read at once by whoever looks for moves.
 const PAGE_LEN: usize = 500;
 
 /// The homes of a ledger, the newest last.
-struct Homes(Vec<String>);
+struct Homes(Vec<HomeId>);
 
 /// A copy has no id of its own, and is refused before anything in it changes.
 pub(super) fn check_id(home: &Home) -> anyhow::Result<()> {
@@ -69,16 +72,22 @@ fn judge(home: &Home, Homes(homes): &Homes) -> anyhow::Result<()> {
         return Ok(());
     }
     if homes.contains(&id) {
-        let what = "this ledger moved to another home, which its newest `ledger.moved` names";
+        let newest = homes.last().cloned().unwrap_or_default();
+        let what = format!("this ledger moved to another home, {newest}");
         return Err(fail(Code::Conflict, format!("{what}; write there, or read this one")));
     }
-    Err(read_only(home, "is not the ledger's home, so it is a copy and is read-only"))
+    if id.kind == DIRECTORY {
+        return Err(read_only(home, "is not the ledger's home, so it is a copy and is read-only"));
+    }
+    let what = format!("the ledger does not live in {id}, so that is a copy and is read-only");
+    let way = "write to the original, or read this one; `rollout-ledger log move` moves a ledger";
+    Err(fail(Code::Conflict, format!("{what}; {way}")))
 }
 
 /// The home that entry 0 names.
-fn first_home(log: &dyn Log) -> anyhow::Result<String> {
+fn first_home(log: &dyn Log) -> anyhow::Result<HomeId> {
     let first = log.read(Seq(0), 1)?;
-    first.first().and_then(|entry| text(entry.payload()?, "/data/home/id")).ok_or_else(|| {
+    first.first().and_then(|entry| home_in(entry.payload()?, "/data/home")).ok_or_else(|| {
         let what = "entry 0 is not there, so it is not known where this ledger lives";
         fail(Code::Tampered, format!("{what}; put the log back from a backup"))
     })
@@ -86,12 +95,12 @@ fn first_home(log: &dyn Log) -> anyhow::Result<String> {
 
 /// Goes from home to home; `find` finds the `ledger.moved` with an id.
 fn homes(
-    first: String,
+    first: HomeId,
     mut find: impl FnMut(&str) -> anyhow::Result<Option<Entry>>,
 ) -> anyhow::Result<Homes> {
     let (mut homes, mut newest) = (vec![first.clone()], first);
     while let Some(moved) = find(&moved_from(&newest))? {
-        let next = moved.payload().and_then(|payload| text(payload, "/data/to/id"));
+        let next = moved.payload().and_then(|payload| home_in(payload, "/data/to"));
         let Some(next) = next.filter(|next| !homes.contains(next)) else {
             let seq = moved.seq();
             let what = format!("entry {seq} does not say where this ledger moved to");
@@ -119,14 +128,14 @@ impl Engine {
     /// anything is changed.
     pub fn move_here(
         home: &Home,
-        from: Option<&str>,
+        from: Option<&HomeId>,
         reason: &str,
         before: impl FnOnce() -> anyhow::Result<()>,
     ) -> anyhow::Result<Engine> {
-        let (mut engine, torn) = Engine::open_log(home, Clock::start)?;
+        let (mut engine, opened) = Engine::open_log(home, Clock::start)?;
         let Homes(homes) = engine.homes()?;
         let newest = homes.last().cloned().unwrap_or_default();
-        if [home.id()?.as_deref(), from].contains(&Some(newest.as_str())) {
+        if [home.id()?.as_ref(), from].contains(&Some(&newest)) {
             let what = "this directory is the ledger's home already, so nothing is to be restored";
             let way = "if it is a plain copy of the home, remove the file `home` from it first";
             return Err(fail(Code::Conflict, format!("{what}; {way}")));
@@ -135,10 +144,10 @@ impl Engine {
         let id = random_hex::<16>();
         // A crash after this leaves a copy, since no entry names this home yet.
         home.claim(&id)?;
-        let to = json!({ "kind": "directory", "id": id });
+        let to = HomeId::directory(id);
         let data = json!({ "to": to, "reason": reason, "basis": "observed" });
         engine.append_own(MOVED, &moved_from(&newest), data)?;
-        engine.note_torn(torn)?;
+        engine.note_torn(opened.torn)?;
         Ok(engine)
     }
 
@@ -148,12 +157,12 @@ impl Engine {
     }
 }
 
-/// The id of the `ledger.moved` that leaves a home.
-fn moved_from(home: &str) -> String {
-    format!("ledger-moved-from-{home}")
+/// The id of the `ledger.moved` that leaves a home. No directory's id is a topic's.
+fn moved_from(home: &HomeId) -> String {
+    format!("ledger-moved-from-{}", home.id)
 }
 
-fn text(payload: &[u8], pointer: &str) -> Option<String> {
+fn home_in(payload: &[u8], pointer: &str) -> Option<HomeId> {
     let event = serde_json::from_slice::<Value>(payload).ok()?;
-    event.pointer(pointer)?.as_str().map(str::to_owned)
+    serde_json::from_value(event.pointer(pointer)?.clone()).ok()
 }

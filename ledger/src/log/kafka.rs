@@ -37,6 +37,7 @@ pub use self::{
     address::{Anchor, InvalidKafkaAddress, KafkaAddress, KafkaOptions},
     board::KafkaBoard,
     candidate::{KafkaCandidate, Turn},
+    cluster::KafkaCluster,
     record::{CONTENT_TYPE, LEDGER_ERASED, LEDGER_HEADER},
 };
 use crate::{
@@ -52,6 +53,7 @@ mod board;
 mod candidate;
 mod check;
 mod client;
+mod cluster;
 mod create;
 mod places;
 mod pool;
@@ -451,7 +453,7 @@ fn anchored(tail: &mut Reader, anchor: Anchor, end: i64) -> Result<Head, LogErro
 
 fn ledger_id(entry: &Entry) -> Option<String> {
     let envelope = Envelope::read(entry.payload()?).ok()?;
-    (envelope.event_type() == crate::envelope::OPENED).then(|| envelope.ledger_text("ledger"))?
+    (envelope.event_type() == crate::envelope::OPENED).then(|| envelope.ledger_text("ledger_id"))?
 }
 
 /// The log was read this far once, so not to get there is no end of it.

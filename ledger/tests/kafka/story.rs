@@ -36,7 +36,7 @@ pub(crate) fn chain(len: usize) -> Vec<Entry> {
 /// The same of a ledger with this id.
 pub(crate) fn chain_of(ledger: &str, len: usize) -> Vec<Entry> {
     let mut head = Head::GENESIS;
-    let data = format!(r#"{{"home":"h","ledger":"{ledger}","origin":"o"}}"#);
+    let data = format!(r#"{{"home":"h","ledger_id":"{ledger}","origin":"o"}}"#);
     let opened = event("rollout.ledger.opened.v1", "opened", &data, None);
     let notes = (1..).map(|n| note_saying(&format!("note-{n}"), "all is well"));
     let seal = |(n, draft): (u64, Draft)| {

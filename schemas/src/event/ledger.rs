@@ -87,6 +87,8 @@ event!(
         opt took_over_from: String,
         /// Bytes set aside from a torn tail.
         opt torn_bytes: u64,
+        /// Settings with which entries could be lost, and which were allowed all the same.
+        list allowed: String,
     }
 );
 

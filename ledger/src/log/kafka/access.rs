@@ -75,7 +75,7 @@ fn denied(
         "kafka-acls.sh --bootstrap-server {} --add --allow-principal User:{user} {resource}",
         address.brokers()
     );
-    io::Error::other(Denied { error, allow })
+    io::Error::new(source.kind(), Denied { error, allow })
 }
 
 /// All that is needed of what was refused, as `kafka-acls.sh` takes it.

@@ -43,6 +43,22 @@ impl KafkaAddress {
         &self.topic
     }
 
+    /// The same with another topic.
+    ///
+    /// # Errors
+    /// When Kafka has no topics of that name.
+    pub fn with_topic(&self, topic: &str) -> Result<KafkaAddress, InvalidKafkaAddress> {
+        format!("kafka://{}/{topic}", self.brokers).parse()
+    }
+
+    /// The topic beside a ledger's, over which its servers agree who writes: `TOPIC.control`.
+    ///
+    /// # Errors
+    /// When the ledger's topic has so long a name that there is no room for this one's.
+    pub fn control(&self) -> Result<KafkaAddress, InvalidKafkaAddress> {
+        self.with_topic(&format!("{}.control", self.topic))
+    }
+
     /// For errors that name a log by its path.
     pub(super) fn path(&self) -> PathBuf {
         self.to_string().into()

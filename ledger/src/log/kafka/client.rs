@@ -66,7 +66,47 @@ pub(super) fn admin(
 
 /// For `map_err`: what was being done when Kafka said no.
 pub(super) fn failed(doing: impl fmt::Display) -> impl FnOnce(KafkaError) -> LogError {
-    move |error| LogError::Unavailable { doing: doing.to_string(), source: io::Error::other(error) }
+    move |error| LogError::Unavailable { doing: doing.to_string(), source: told(error) }
+}
+
+/// The error with what can be done about it as its kind: `TimedOut` where waiting may help,
+/// `PermissionDenied` where someone else must allow it.
+pub(super) fn told(error: KafkaError) -> io::Error {
+    use RDKafkaErrorCode as Code;
+    let kind = match error.rdkafka_error_code() {
+        Some(
+            Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::OperationTimedOut
+            | Code::MessageTimedOut
+            | Code::TimedOutQueue
+            | Code::RequestTimedOut
+            | Code::NetworkException
+            | Code::NotController
+            | Code::BrokerNotAvailable
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::NotEnoughReplicas
+            | Code::NotEnoughReplicasAfterAppend
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+            | Code::ConcurrentTransactions
+            | Code::WaitingForCoordinator,
+        ) => io::ErrorKind::TimedOut,
+        Some(
+            Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::SecurityDisabled
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed,
+        ) => io::ErrorKind::PermissionDenied,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error)
 }
 
 /// The same for errors that are a number alone.

@@ -15,16 +15,44 @@ use crate::log::LogError;
 /// How often a new topic is asked for before it is given up; each answer takes its time.
 const ASKED_MAX: usize = 10_000;
 
-/// Returns when the topic is there and has a leader.
+/// How much of what servers told each other is kept at least: a million bytes are thousands of records,
+/// and only the newest counts. Kafka takes no smaller pieces.
+const CONTROL_BYTES: &str = "1048576";
+
+/// Makes a ledger's topic. Returns when it is there and has a leader.
 pub(super) fn topic(address: &KafkaAddress, options: &KafkaOptions) -> Result<(), LogError> {
+    let mut settings: Vec<_> = WANTED.iter().map(|(setting, to, _)| (*setting, *to)).collect();
+    if options.copies == 1 {
+        settings.push(("flush.messages", "1"));
+    }
+    make(address, options, &settings)
+}
+
+/// Makes the topic of who writes, if it is not there. What is in it is no history: only the newest
+/// record must stay, and in the newest piece there always is one.
+pub(super) fn control(address: &KafkaAddress, options: &KafkaOptions) -> Result<(), LogError> {
+    let settings = [
+        ("cleanup.policy", "delete"),
+        ("retention.ms", "-1"),
+        ("retention.bytes", CONTROL_BYTES),
+        ("segment.bytes", CONTROL_BYTES),
+    ];
+    match make(address, options, &settings) {
+        Err(LogError::Exists(_)) => Ok(()),
+        made => made,
+    }
+}
+
+fn make(
+    address: &KafkaAddress,
+    options: &KafkaOptions,
+    settings: &[(&str, &str)],
+) -> Result<(), LogError> {
     let in_sync = if options.copies >= 3 { "2" } else { "1" };
     let copies = TopicReplication::Fixed(options.copies);
     let mut topic = NewTopic::new(address.topic(), 1, copies).set("min.insync.replicas", in_sync);
-    for (setting, wanted, _) in WANTED {
-        topic = topic.set(setting, wanted);
-    }
-    if options.copies == 1 {
-        topic = topic.set("flush.messages", "1");
+    for (setting, to) in settings {
+        topic = topic.set(setting, to);
     }
     let doing = format!("making {address}");
     let asked = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));

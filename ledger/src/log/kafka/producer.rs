@@ -4,7 +4,6 @@
 //! the end of a transaction again by itself, and a late copy of it must not meet a transaction that it was not for.
 
 use std::{
-    io,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -23,7 +22,7 @@ use rdkafka::{
 
 use super::{
     address::{KafkaAddress, KafkaOptions},
-    client::{ANSWER, config, failed, lock},
+    client::{ANSWER, config, failed, lock, told},
     record::Record,
 };
 use crate::log::LogError;
@@ -56,7 +55,7 @@ impl From<Failure> for LogError {
     fn from(failure: Failure) -> LogError {
         match failure {
             Failure::Fenced => LogError::Fenced,
-            Failure::Doubt(error) => LogError::InDoubt(Some(io::Error::other(error))),
+            Failure::Doubt(error) => LogError::InDoubt(Some(told(error))),
         }
     }
 }

@@ -1,0 +1,48 @@
+//! A program that was built without Kafka says so.
+
+use std::{convert::Infallible, fmt, str::FromStr, sync::Arc};
+
+use ledger::Log;
+
+use super::{Opened, Topic};
+use crate::{
+    exit::{Code, fail},
+    home::Home,
+};
+
+const WITHOUT: &str = "this program was built without Kafka; build it with `cargo build -p api \
+                       --features kafka`";
+
+pub(super) const DURABILITY: &str = "";
+
+/// There are no addresses of topics here.
+#[derive(Clone, Debug)]
+pub struct Address(Infallible);
+
+impl Address {
+    pub fn topic(&self) -> &str {
+        match self.0 {}
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {}
+    }
+}
+
+impl FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(_: &str) -> Result<Address, &'static str> {
+        Err(WITHOUT)
+    }
+}
+
+pub(super) fn writable(_: &Home, _: &Topic) -> anyhow::Result<Opened> {
+    Err(fail(Code::Failure, WITHOUT))
+}
+
+pub(super) fn readable(_: &Home, _: &Topic) -> anyhow::Result<Arc<dyn Log>> {
+    Err(fail(Code::Failure, WITHOUT))
+}
