@@ -131,7 +131,8 @@ impl Ledger {
         let mut words = prefix.iter().map(std::ffi::OsStr::new).chain([binary.as_os_str()]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words).args(args);
-        command.env("ROLLOUT_LEDGER_DATA", &self.dir).env_remove("ROLLOUT_LEDGER_LOG");
+        command.env("ROLLOUT_LEDGER_DATA", &self.dir);
+        command.env_remove("ROLLOUT_LEDGER_LOG").env_remove("ROLLOUT_LEDGER_KAFKA");
         command.current_dir(self.temp.path()).stdin(Stdio::null());
         command
     }

@@ -13,7 +13,7 @@ pub struct Asked {
     #[arg(
         long = "log",
         global = true,
-        env = "ROLLOUT_LEDGER_LOG",
+        env = "ROLLOUT_LEDGER_KAFKA",
         value_name = "kafka://HOST:PORT,.../TOPIC",
         help_heading = "Kafka"
     )]
