@@ -7,7 +7,7 @@ use ledger::{KafkaAddress, KafkaBoard, KafkaCandidate, KafkaLog, Turn};
 use crate::brokers::{fresh, options};
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const WAIT: Duration = Duration::from_millis(50);
 
 /// The address of a log whose control topic is there.

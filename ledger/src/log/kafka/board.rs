@@ -107,8 +107,7 @@ impl KafkaBoard {
 
 /// The topic beside a ledger's, over which its servers agree who writes.
 pub(super) fn control_of(address: &KafkaAddress) -> Result<KafkaAddress, LogError> {
-    let control = format!("kafka://{}/{}.control", address.brokers(), address.topic());
-    control.parse().map_err(|error: InvalidKafkaAddress| LogError::Unavailable {
+    address.control().map_err(|error: InvalidKafkaAddress| LogError::Unavailable {
         doing: "naming the topic of who writes".to_owned(),
         source: io::Error::new(io::ErrorKind::InvalidInput, error),
     })

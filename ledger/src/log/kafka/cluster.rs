@@ -2,7 +2,8 @@
 
 use super::{
     KafkaLog,
-    address::{InvalidKafkaAddress, KafkaAddress, KafkaOptions},
+    address::{KafkaAddress, KafkaOptions},
+    board::control_of,
     client::{ANSWER, admin, failed},
     create,
 };
@@ -38,14 +39,6 @@ impl KafkaLog {
     /// Makes the topic beside a ledger's, over which its servers agree who writes, if it is not there:
     /// [`KafkaAddress::control`].
     pub fn create_control(address: &KafkaAddress, options: &KafkaOptions) -> Result<(), LogError> {
-        let control = address.control().map_err(too_long)?;
-        create::control(&control, options)
-    }
-}
-
-fn too_long(error: InvalidKafkaAddress) -> LogError {
-    LogError::Unavailable {
-        doing: "naming the topic of who writes".to_owned(),
-        source: std::io::Error::new(std::io::ErrorKind::InvalidInput, error),
+        create::control(&control_of(address)?, options)
     }
 }
