@@ -4,7 +4,7 @@ CARGO ?= cargo
 VENV := target/venv
 ASYNCAPI := target/asyncapi/package/schemas/3.0.0.json
 
-.PHONY: demo test test-faults schedules bench bench-api bench-flat bench-stores fuzz soak lint deny build
+.PHONY: demo test test-faults schedules bench bench-api bench-flat bench-kafka bench-stores fuzz soak lint deny build
 
 build:
 	$(CARGO) build --locked --release -p api
@@ -46,6 +46,10 @@ bench-flat:
 # The same for the service under load: the real binary over a million events, thousands of subscribers.
 bench-api:
 	$(CARGO) bench --locked -p api --bench load
+
+# The ledger on Apache Kafka beside a bare producer and consumer, on one broker that it starts: minutes.
+bench-kafka:
+	$(CARGO) bench --locked -p ledger --bench kafka
 
 # Any bytes for the frame decoder, and any files for a log's directory: so many seconds each.
 FUZZ_SECONDS ?= 3600

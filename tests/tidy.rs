@@ -128,6 +128,7 @@ fn guests_stay_in_their_rooms() {
         (
             &["rdkafka"],
             &[
+                "ledger/benches/bare/mod.rs",
                 "ledger/benches/kafka_copy.rs",
                 "ledger/src/log/kafka/access.rs",
                 "ledger/src/log/kafka/board.rs",

@@ -96,6 +96,12 @@ pub(crate) fn median(times: &mut [Duration]) -> f64 {
     times[times.len() / 2].as_secs_f64() * 1e6
 }
 
+/// The one below which so many of a hundred are, in microseconds.
+pub(crate) fn percentile(times: &mut [Duration], of_100: usize) -> f64 {
+    times.sort_unstable();
+    times[(times.len() * of_100 / 100).min(times.len() - 1)].as_secs_f64() * 1e6
+}
+
 /// The segment files of a log.
 pub(crate) fn segment_files(log: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(log).expect("a log").flatten().map(|file| file.path());

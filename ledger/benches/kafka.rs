@@ -1,0 +1,220 @@
+//! How fast a ledger records on Apache Kafka, on a real broker that it starts: `cargo bench -p ledger --bench kafka`.
+//!
+//! The baseline is a bare transactional producer of librdkafka that sends the same payloads, as many in a transaction,
+//! and takes turns with the ledger; of reading, a bare consumer that checks nothing.
+#![allow(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark prints its results, and panics if it is wrong"
+)]
+
+mod bare;
+mod measure;
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use bare::{BareProducer, bare_consumer};
+use kafka_cluster::{Cluster, Options};
+use ledger::{
+    Draft, Index, KafkaAddress, KafkaLog, KafkaOptions, Log as _, Outcome, SharedWriter, Writer,
+};
+use measure::{
+    NOW_US, PAYLOAD_SIZE, median, payloads, percentile, rate, record, report, scratch, submissions,
+    time,
+};
+
+/// Callers that record one event after another, each waiting for its receipt.
+const CALLERS: usize = 64;
+/// The events of each caller in one turn, and turns.
+const EACH: usize = 12;
+const ROUNDS: usize = 8;
+/// Entries that are read back.
+const REPLAYED: usize = 100_000;
+
+fn main() {
+    let bench = Bench { cluster: Cluster::start(&Options::default()), dir: scratch() };
+    bench.append(1, 120);
+    bench.append(64, 120);
+    bench.append(1_024, 60);
+    bench.callers();
+    for ledgers in [1, 2, 4] {
+        bench.side_by_side(ledgers, 1_024, 20);
+    }
+    bench.replay();
+}
+
+struct Bench {
+    cluster: Cluster,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn address(&self, topic: &str) -> KafkaAddress {
+        format!("kafka://{}/{topic}", self.cluster.bootstrap()).parse().expect("an address")
+    }
+
+    fn log(&self, topic: &str) -> KafkaLog {
+        let options = KafkaOptions { allow_unsafe: true, copies: 1, ..KafkaOptions::default() };
+        KafkaLog::create(&self.address(topic), &options).expect("a topic")
+    }
+
+    fn writer(&self, topic: &str) -> Writer {
+        let ids = self.dir.path().join(topic);
+        fs::create_dir_all(&ids).expect("a directory can be made");
+        let mut writer = Writer::open(Arc::new(self.log(topic)), index(&ids)).expect("a writer");
+        // What comes with the first commit alone: the ledger's id, and so another producer.
+        record(&mut writer, submissions(payloads(usize::MAX / 2, 1, PAYLOAD_SIZE)));
+        writer
+    }
+
+    fn bare(&self, topic: &str) -> BareProducer {
+        drop(self.log(topic));
+        let producer = BareProducer::new(&self.cluster.bootstrap(), topic);
+        producer.commit(&payloads(0, 1, PAYLOAD_SIZE));
+        producer
+    }
+
+    /// Durable commits of so many events through the writer, each beside a transaction of as many.
+    fn append(&self, batch_len: usize, commits: usize) {
+        let mut writer = self.writer(&format!("append.{batch_len}"));
+        let bare = self.bare(&format!("bare.{batch_len}"));
+        let (mut ours, mut baseline) = (Vec::new(), Vec::new());
+        for commit in 0..commits {
+            let payloads = payloads(commit * batch_len, batch_len, PAYLOAD_SIZE);
+            baseline.push(time(|| bare.commit(&payloads)));
+            let submissions = submissions(payloads);
+            ours.push(time(|| record(&mut writer, submissions)));
+        }
+        let rate_of = |times: &[Duration]| rate(batch_len * commits, times.iter().sum());
+        let name = format!("kafka_append_{batch_len}");
+        report(&name, "events/s", rate_of(&ours), rate_of(&baseline), (">=", 0.7));
+        if batch_len == 1 {
+            let (p50, bare_p50) = (median(&mut ours), median(&mut baseline));
+            report("kafka_append_one_p50", "us", p50, bare_p50, ("<=", 1.43));
+            let (p99, bare_p99) = (percentile(&mut ours, 99), percentile(&mut baseline, 99));
+            report("kafka_append_one_p99", "us", p99, bare_p99, ("<=", 1.43));
+        }
+    }
+
+    /// Many threads, one event at a time each; beside transactions of the size that they reached.
+    fn callers(&self) {
+        let mut writer = self.writer("callers");
+        let commits = Arc::new(AtomicUsize::new(0));
+        let count = commits.clone();
+        writer.on_publish(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let writer = SharedWriter::new(writer, CALLERS, || NOW_US);
+        let bare = self.bare("callers.bare");
+        let (mut each, mut bare_each) = (Vec::new(), Vec::new());
+        let (mut ours, mut baseline) = (Duration::ZERO, Duration::ZERO);
+        let events = CALLERS * EACH;
+        for round in 0..ROUNDS {
+            let all = payloads(round * events, events, PAYLOAD_SIZE);
+            let before = commits.load(Ordering::Relaxed);
+            ours += time(|| {
+                let took = thread::scope(|scope| {
+                    let run = |own: &[Vec<u8>]| {
+                        let own = own.to_vec();
+                        let writer = &writer;
+                        scope.spawn(move || -> Vec<Duration> {
+                            own.into_iter().map(|one| time(|| record_one(writer, one))).collect()
+                        })
+                    };
+                    let running: Vec<_> = all.chunks(EACH).map(run).collect();
+                    let took = running.into_iter().map(|caller| caller.join().expect("it records"));
+                    took.flatten().collect::<Vec<_>>()
+                });
+                each.extend(took);
+            });
+            let reached = commits.load(Ordering::Relaxed) - before;
+            for commit in all.chunks(events.div_ceil(reached)) {
+                bare_each.push(time(|| bare.commit(commit)));
+            }
+            baseline = bare_each.iter().sum();
+        }
+        let (events, commits) = (events * ROUNDS, commits.load(Ordering::Relaxed));
+        let rates = (rate(events, ours), rate(events, baseline));
+        report("kafka_append_64_callers", "events/s", rates.0, rates.1, (">=", 0.7));
+        // Who comes while a transaction is under way waits for it and for the next one.
+        let (p50, bare_p50) = (median(&mut each), median(&mut bare_each));
+        report("kafka_append_64_callers_p50", "us", p50, bare_p50, ("<=", 2.86));
+        let (p99, bare_p99) = (percentile(&mut each, 99), percentile(&mut bare_each, 99));
+        report("kafka_append_64_callers_p99", "us", p99, bare_p99, ("<=", 2.86));
+        println!(
+            "kafka_append_64_callers: {commits} commits of {} events on average",
+            events / commits
+        );
+    }
+
+    /// Ledgers at once, each with a topic and a writer of its own, beside as many bare producers.
+    fn side_by_side(&self, ledgers: usize, batch_len: usize, commits: usize) {
+        let mut writers: Vec<_> =
+            (0..ledgers).map(|n| self.writer(&format!("beside.{ledgers}.{n}"))).collect();
+        let bare: Vec<_> =
+            (0..ledgers).map(|n| self.bare(&format!("beside.bare.{ledgers}.{n}"))).collect();
+        let (mut ours, mut baseline) = (Duration::ZERO, Duration::ZERO);
+        for commit in 0..commits {
+            let payloads = payloads(commit * batch_len, batch_len, PAYLOAD_SIZE);
+            baseline += time(|| {
+                thread::scope(|scope| {
+                    for producer in &bare {
+                        scope.spawn(|| producer.commit(&payloads));
+                    }
+                });
+            });
+            let all = writers.iter().map(|_| submissions(payloads.clone())).collect::<Vec<_>>();
+            ours += time(|| {
+                thread::scope(|scope| {
+                    for (writer, own) in writers.iter_mut().zip(all) {
+                        scope.spawn(|| record(writer, own));
+                    }
+                });
+            });
+        }
+        let events = ledgers * batch_len * commits;
+        let name = format!("kafka_ledgers_{ledgers}");
+        report(&name, "events/s", rate(events, ours), rate(events, baseline), (">=", 0.7));
+    }
+
+    /// Reading and checking a whole topic, as a view that is made anew does.
+    fn replay(&self) {
+        let topic = "replay";
+        let mut writer = self.writer(topic);
+        for first in (0..REPLAYED).step_by(1_000) {
+            record(&mut writer, submissions(payloads(first, 1_000, PAYLOAD_SIZE)));
+        }
+        drop(writer);
+        let (mut ours, mut baseline) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..3 {
+            let address = self.address(topic);
+            baseline += bare_consumer(&address, REPLAYED + 1);
+            ours += time(|| {
+                let log = KafkaLog::open_read_only(&address, &KafkaOptions::default());
+                let next = log.expect("a topic").head().next.0;
+                assert_eq!(usize::try_from(next), Ok(REPLAYED + 1), "all of it");
+            });
+        }
+        let rate = |elapsed| rate(3 * (REPLAYED + 1), elapsed);
+        report("kafka_replay", "entries/s", rate(ours), rate(baseline), (">=", 0.5));
+    }
+}
+
+fn index(ids: &Path) -> Index {
+    Index::in_dir(ids.to_owned())
+}
+
+fn record_one(writer: &SharedWriter, payload: Vec<u8>) {
+    let draft = Draft::new(payload).expect("a canonical event");
+    let outcome = writer.record(draft.into()).expect("the broker takes it");
+    assert!(matches!(outcome, Outcome::Recorded(receipts) if !receipts[0].duplicate));
+}
