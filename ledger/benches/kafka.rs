@@ -37,6 +37,9 @@ const CALLERS: usize = 64;
 /// The events of each caller in one turn, and turns.
 const EACH: usize = 12;
 const ROUNDS: usize = 8;
+/// Commits that one of the two makes before it is the other's turn: a producer that has just committed must wait
+/// for the end of its own transaction, and a pause after each would hide that.
+const TURN: usize = 10;
 /// Entries that are read back.
 const REPLAYED: usize = 100_000;
 
@@ -88,11 +91,13 @@ impl Bench {
         let mut writer = self.writer(&format!("append.{batch_len}"));
         let bare = self.bare(&format!("bare.{batch_len}"));
         let (mut ours, mut baseline) = (Vec::new(), Vec::new());
-        for commit in 0..commits {
-            let payloads = payloads(commit * batch_len, batch_len, PAYLOAD_SIZE);
-            baseline.push(time(|| bare.commit(&payloads)));
-            let submissions = submissions(payloads);
-            ours.push(time(|| record(&mut writer, submissions)));
+        for turn in 0..commits / TURN {
+            let batch = |n| payloads((turn * TURN + n) * batch_len, batch_len, PAYLOAD_SIZE);
+            let batches: Vec<_> = (0..TURN).map(batch).collect();
+            baseline.extend(batches.iter().map(|batch| time(|| bare.commit(batch))));
+            for submissions in batches.into_iter().map(submissions) {
+                ours.push(time(|| record(&mut writer, submissions)));
+            }
         }
         let rate_of = |times: &[Duration]| rate(batch_len * commits, times.iter().sum());
         let name = format!("kafka_append_{batch_len}");
@@ -163,20 +168,22 @@ impl Bench {
         let bare: Vec<_> =
             (0..ledgers).map(|n| self.bare(&format!("beside.bare.{ledgers}.{n}"))).collect();
         let (mut ours, mut baseline) = (Duration::ZERO, Duration::ZERO);
-        for commit in 0..commits {
-            let payloads = payloads(commit * batch_len, batch_len, PAYLOAD_SIZE);
+        for turn in 0..commits / TURN {
+            let batch = |n| payloads((turn * TURN + n) * batch_len, batch_len, PAYLOAD_SIZE);
+            let batches: Vec<_> = (0..TURN).map(batch).collect();
             baseline += time(|| {
                 thread::scope(|scope| {
                     for producer in &bare {
-                        scope.spawn(|| producer.commit(&payloads));
+                        scope.spawn(|| batches.iter().for_each(|batch| producer.commit(batch)));
                     }
                 });
             });
-            let all = writers.iter().map(|_| submissions(payloads.clone())).collect::<Vec<_>>();
+            let drafted = || batches.iter().cloned().map(submissions).collect::<Vec<_>>();
+            let all: Vec<_> = writers.iter().map(|_| drafted()).collect();
             ours += time(|| {
                 thread::scope(|scope| {
                     for (writer, own) in writers.iter_mut().zip(all) {
-                        scope.spawn(|| record(writer, own));
+                        scope.spawn(|| own.into_iter().for_each(|batch| record(writer, batch)));
                     }
                 });
             });

@@ -8,6 +8,7 @@ use std::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -32,6 +33,9 @@ use crate::log::LogError;
 const QUEUE_KB: &str = "1048576";
 /// The largest request: the largest payload, and room for its headers and for others in the same batch.
 const REQUEST_BYTES: &str = "1000000";
+
+/// How often another thread is let go first, before a commit that may be slower: far longer than it takes.
+const TURNS_MAX: usize = 10_000;
 
 /// A producer that has taken its chain over: all older ones of the same id are fenced off, nothing of theirs is
 /// open, and nothing of theirs can become committed any more.
@@ -114,7 +118,14 @@ impl Producer {
         }
         // A commit with a record still under way takes 100 ms longer.
         self.wait_for_deliveries()?;
+        self.let_go();
         self.inner.commit_transaction(self.timeout).map_err(failure)
+    }
+
+    /// The last report is told while its records are still counted: until the thread that tells it is through.
+    fn let_go(&self) {
+        let counted = || self.inner.in_flight_count() > 0;
+        (0..TURNS_MAX).take_while(|_| counted()).for_each(|_| thread::yield_now());
     }
 
     fn wait_for_deliveries(&self) -> Result<(), Failure> {

@@ -103,11 +103,16 @@ impl Reader {
 
     fn next_unhalted(&mut self, end: i64, waits: u32) -> Result<Option<(Entry, i64)>, LogError> {
         let (mut waited, mut trouble) = (0, None);
-        loop {
-            if self.passed() >= end {
-                return Ok(None);
+        while self.offset < end {
+            let mut polled = self.consumer.poll(Duration::ZERO);
+            if polled.is_none() {
+                // Asked only when nothing is there: librdkafka answers it from another thread.
+                if end < i64::MAX && self.passed() >= end {
+                    return Ok(None);
+                }
+                polled = self.consumer.poll(WAIT);
             }
-            match self.consumer.poll(WAIT) {
+            match polled {
                 Some(Ok(message)) => {
                     let offset = message.offset();
                     let entry = to_entry(&message).map_err(|what| self.foreign(offset, &what))?;
@@ -129,6 +134,7 @@ impl Reader {
                 return trouble.map_or(Ok(None), |error| Err(failed(doing)(error)));
             }
         }
+        Ok(None)
     }
 
     /// No record that is before this offset is still to come: ends of transactions are passed over silently.
