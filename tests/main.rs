@@ -25,6 +25,7 @@ mod kept;
 mod kills;
 mod limits;
 mod metrics;
+mod moves;
 mod openapi;
 mod operate;
 mod plans;

@@ -20,7 +20,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ledger::{BackupError, Head, Log as _, SegmentLog, Seq};
+use ledger::{BackupError, Head, Log, Seq};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -39,6 +39,9 @@ pub struct Mark {
     pub head: Option<MarkHead>,
     /// When that was, RFC 3339 in UTC.
     pub finished_at: Option<String>,
+    /// The id that the directory is to have as the ledger's home, while the ledger moves to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
 }
 
 /// A head in `backup.json`.
@@ -90,7 +93,7 @@ impl Mark {
 /// Exit 5 when something else is there, or when the two lie in each other.
 pub fn prepare(
     source: &Home,
-    log: &SegmentLog,
+    log: &dyn Log,
     to: &Path,
     ours: &AtomicBool,
 ) -> anyhow::Result<(Mark, fs::File)> {
@@ -135,7 +138,7 @@ pub fn prepare(
     }
     remove_unwritten(to)?;
     ours.store(true, Ordering::SeqCst);
-    let mark = Mark { ledger: first, head: None, finished_at: None };
+    let mark = Mark { ledger: first, head: None, finished_at: None, home: None };
     mark.write(to)?;
     Ok((mark, held))
 }

@@ -25,7 +25,7 @@ use crate::{
 pub use self::begin::init;
 #[cfg(feature = "kafka")]
 pub use self::begin::init_kafka;
-pub(crate) use self::lives::check_home;
+pub(crate) use self::lives::{check_home, moved_to};
 
 /// The `source` of what the ledger says about itself.
 pub const OWN_SOURCE: &str = "urn:rollout-ledger:self";

@@ -111,6 +111,11 @@ impl Home {
         self.dir.join("log")
     }
 
+    /// The segments of a ledger that moved to a topic.
+    pub(crate) fn log_moved(&self) -> PathBuf {
+        self.dir.join("log.moved")
+    }
+
     /// Names the topic that is the log, where there is no `log/`.
     pub(crate) fn log_json(&self) -> PathBuf {
         self.dir.join("log.json")

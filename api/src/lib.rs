@@ -17,6 +17,7 @@
 //! - [`metrics`], [`logging`]: what it says of itself; [`space`]: when its disk is nearly full.
 //! - [`logs`]: the one place that opens a log, whatever keeps it.
 //! - [`station`]: what a server is among others of its ledger; [`slot`]: what comes and goes with it.
+//! - [`moving`]: a ledger copied or moved to another log.
 //! - [`doctor`]: what is wrong with a directory, and what to do.
 //! - [`backup`], [`log_lines`]: a ledger taken elsewhere; [`progress`]: how far long work is;
 //!   [`temporary`], [`interrupt`], [`begun_disk`]: what is not whole yet, and what becomes of it.
@@ -60,6 +61,7 @@ pub mod logging;
 pub mod logs;
 pub mod metrics;
 pub mod moment;
+pub mod moving;
 pub mod output;
 pub mod patient;
 pub mod plan;

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, sync::mpsc, thread};
 use crate::{
     chain::Head,
     draft::{BATCH_LEN_MAX, BATCH_SIZE_MAX},
-    entry::{Entry, Hash, Seq},
+    entry::{Entry, Hash, Header, Seq},
     log::{Damage, Log, LogError, pages, segments::may_be_erased},
     verify::{
         VerifyOptions,
@@ -161,15 +161,21 @@ pub fn copy(source: &dyn Log, survey: &Survey, target: &dyn Log) -> Result<Copie
     Ok(Copied { head, stored: head.next.0 - begun.next.0, pending })
 }
 
-/// Reads all of what a copy has made, and makes sure that it ends as surveyed.
+/// Whether `target` has all that was surveyed, and perhaps more: a ledger that has moved there goes on.
+pub fn holds(target: &dyn Log, survey: &Survey) -> Result<bool, CopyError> {
+    let Some(last) = survey.head.last_seq() else { return Ok(true) };
+    let there = hash_at(target, last).map_err(CopyError::Target)?;
+    Ok(there == Some(survey.head.hash))
+}
+
+/// Reads all of what a copy has made, and makes sure that it has what was surveyed.
 pub fn check(target: &dyn Log, survey: &Survey) -> Result<(), CopyError> {
     let expect_head = survey.head.last_seq().map(|last| (last, survey.head.hash));
     let options = VerifyOptions { expect_head, ..VerifyOptions::default() };
     let report = verify(target, &options).map_err(CopyError::Target)?;
     match report.first_bad {
         Some(damage) => Err(CopyError::Spoilt(Box::new(damage))),
-        None if report.head == survey.head => Ok(()),
-        None => Err(ahead(report.head, survey)),
+        None => Ok(()),
     }
 }
 
@@ -177,26 +183,22 @@ pub fn check(target: &dyn Log, survey: &Survey) -> Result<(), CopyError> {
 fn compare(source: &dyn Log, survey: &Survey, target: &dyn Log) -> Result<(), CopyError> {
     let head = target.head();
     let Some(last) = head.last_seq() else { return Ok(()) };
-    let hash = |log: &dyn Log, seq| {
-        let headers = log.headers(seq, 1)?;
-        Ok(headers.first().map(crate::entry::Header::hash))
-    };
-    let theirs = hash(target, Seq(0)).map_err(CopyError::Target)?;
-    if theirs != hash(source, Seq(0)).map_err(CopyError::Source)? {
+    let theirs = hash_at(target, Seq(0)).map_err(CopyError::Target)?;
+    if theirs != hash_at(source, Seq(0)).map_err(CopyError::Source)? {
         return Err(CopyError::OtherLedger);
     }
     if head.next > survey.head.next {
-        return Err(ahead(head, survey));
+        let source_last = survey.head.last_seq().unwrap_or_default();
+        return Err(CopyError::Ahead { target: last, source_last });
     }
-    if Some(head.hash) != hash(source, last).map_err(CopyError::Source)? {
+    if Some(head.hash) != hash_at(source, last).map_err(CopyError::Source)? {
         return Err(CopyError::Forked { seq: last });
     }
     Ok(())
 }
 
-fn ahead(target: Head, survey: &Survey) -> CopyError {
-    let last = |head: Head| head.last_seq().unwrap_or_default();
-    CopyError::Ahead { target: last(target), source_last: last(survey.head) }
+fn hash_at(log: &dyn Log, seq: Seq) -> Result<Option<Hash>, LogError> {
+    Ok(log.headers(seq, 1)?.first().map(Header::hash))
 }
 
 /// The entry as it is copied.

@@ -1,4 +1,6 @@
-//! `log stat|export|import`: the log itself, whatever its events are.
+//! `log stat|export|import|copy|move`: the log itself, whatever its events are.
+
+mod copy;
 
 use std::{
     fs::File,
@@ -31,6 +33,8 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Stat => stat(context),
         Command::Export(asked) => export(context, &asked),
         Command::Import(asked) => import(context, &asked),
+        Command::Copy(asked) => copy::copied(context, &asked),
+        Command::Move(asked) => copy::moved(context, &asked),
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::moving::Place;
+
 #[derive(Debug, Subcommand)]
 pub enum Log {
     /// What the log consists of: entries, head, segments, sizes; also beside a running server
@@ -26,6 +28,46 @@ The last line says whether the file is complete. docs/FORMAT.md describes the li
 
 Everything is verified on the way. Nothing is there if anything is wrong.")]
     Import(Import),
+    /// Copy the ledger to a topic of Kafka or to a directory: the same entries, for reading
+    #[command(after_help = "Examples:
+  rollout-ledger log copy --to kafka://localhost:9092/ledger.events
+  rollout-ledger log copy --to copy
+
+Stop it as you like: the same command goes on. At the end all of the copy is read and verified. What
+was redacted is left out. docs/MOVING.md has the whole of it.")]
+    Copy(Copy),
+    /// Move the ledger to a topic of Kafka or to a directory: from then on nobody writes here
+    #[command(after_help = "Examples:
+  rollout-ledger log move --to kafka://localhost:9092/ledger.events --reason 'one machine is not enough'
+  rollout-ledger log move --to kafka://localhost:9092/ledger.events.2 --reason 'payloads were redacted'
+  rollout-ledger log move --to new-dir
+
+Stop the server before. A move that was broken off is finished by the same command. To a topic, the
+data directory goes along; to a directory, a new one is made. docs/MOVING.md has the whole of it.")]
+    Move(Move),
+}
+
+#[derive(Debug, Args)]
+pub struct Copy {
+    /// kafka://HOST:PORT,.../TOPIC, or the directory to make
+    #[arg(long, value_name = "PLACE")]
+    pub to: Place,
+    /// Settings of librdkafka for the topic to copy to, if they are other ones than the ledger's own
+    #[arg(long, value_name = "FILE")]
+    pub to_properties: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Move {
+    /// kafka://HOST:PORT,.../TOPIC, or the directory to make
+    #[arg(long, value_name = "PLACE")]
+    pub to: Place,
+    /// Settings of librdkafka for the new topic, if they are other ones than the ledger's own
+    #[arg(long, value_name = "FILE")]
+    pub to_properties: Option<PathBuf>,
+    /// Why, in words; recorded
+    #[arg(long, value_name = "WORDS")]
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Args)]

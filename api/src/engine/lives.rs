@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use ledger::{Entry, Envelope, Log, Seq};
+use ledger::{Entry, Envelope, Log, LogError, Receipt, Seq};
 use serde_json::{Value, json};
 
 use super::{Engine, OWN_SOURCE};
@@ -151,10 +151,40 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Ends this log: from now on the ledger lives at `to`, and nobody writes here.
+    ///
+    /// # Errors
+    /// Exit 5 when the ledger has lived there before: of two logs of one home nobody could tell which is meant.
+    pub fn move_away(&mut self, to: &HomeId, reason: Option<&str>) -> anyhow::Result<Receipt> {
+        let Homes(homes) = self.homes()?;
+        let newest = homes.last().cloned().unwrap_or_default();
+        if homes.contains(to) {
+            let what = format!("{to} has been this ledger's home before");
+            let way = "nothing was moved; name a new directory, or a topic of another name";
+            return Err(fail(Code::Conflict, format!("{what}; {way}")));
+        }
+        let mut data = json!({ "to": to, "basis": "observed" });
+        if let Some(reason) = reason {
+            crate::json::set(&mut data, "reason", json!(reason));
+        }
+        self.append_own(MOVED, &moved_from(&newest), data)
+    }
+
     fn homes(&mut self) -> anyhow::Result<Homes> {
         let first = first_home(&*self.log)?;
         homes(first, |id| Ok(self.writer.find(OWN_SOURCE, id)?))
     }
+}
+
+/// Where the ledger went, if that is the last thing that a log says.
+pub(crate) fn moved_to(log: &dyn Log) -> Result<Option<HomeId>, LogError> {
+    let Some(last) = log.head().last_seq() else { return Ok(None) };
+    let entries = log.read(last, 1)?;
+    let payload = entries.first().and_then(Entry::payload);
+    let moved = payload.filter(|payload| {
+        Envelope::read(payload).is_ok_and(|envelope| envelope.event_type() == MOVED)
+    });
+    Ok(moved.and_then(|payload| home_in(payload, "/data/to")))
 }
 
 /// The id of the `ledger.moved` that leaves a home. No directory's id is a topic's.

@@ -29,6 +29,7 @@ use crate::{
 
 pub mod anchor;
 pub mod begin;
+pub mod copies;
 
 /// What an acknowledgement promises where the log is a topic, in words for entry 0.
 pub(super) const DURABILITY: &str =

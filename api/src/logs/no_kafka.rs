@@ -46,3 +46,33 @@ pub(super) fn writable(_: &Home, _: &Topic) -> anyhow::Result<Opened> {
 pub(super) fn readable(_: &Home, _: &Topic) -> anyhow::Result<Arc<dyn Log>> {
     Err(fail(Code::Failure, WITHOUT))
 }
+
+/// There are no topics to copy to either.
+pub mod copies {
+    use std::{path::Path, sync::Arc};
+
+    use ledger::Log;
+
+    use super::{Address, Topic, WITHOUT};
+    use crate::{
+        exit::{Code, fail},
+        home::{Home, HomeId},
+    };
+
+    pub fn open(
+        _: &Home,
+        _: &dyn Log,
+        _: &Address,
+        _: Option<&Path>,
+    ) -> anyhow::Result<(Arc<dyn Log>, Topic)> {
+        Err(fail(Code::Failure, WITHOUT))
+    }
+
+    pub fn home_of(_: &Home, _: &Address, _: Option<&Path>) -> anyhow::Result<HomeId> {
+        Err(fail(Code::Failure, WITHOUT))
+    }
+
+    pub fn keep_properties(_: &Home, _: Option<&Path>) -> anyhow::Result<()> {
+        Err(fail(Code::Failure, WITHOUT))
+    }
+}

@@ -28,6 +28,22 @@ impl Topic {
     /// # Errors
     /// When there is a file that cannot be read, and where there are segments beside it.
     pub fn of(home: &Home) -> anyhow::Result<Option<Topic>> {
+        let topic = Topic::read(home)?;
+        if topic.is_some() && home.log().is_dir() {
+            let shown = home.log_json().display().to_string();
+            let what = format!("{shown} names a topic, and log/ is there too");
+            let way = "if a move to that topic was broken off, type the same `log move` again; else move \
+                       the one away that is wrong";
+            return Err(fail(Code::Conflict, format!("{what}; {way}")));
+        }
+        Ok(topic)
+    }
+
+    /// What the file says, if there is one, whatever else is there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(home: &Home) -> anyhow::Result<Option<Topic>> {
         let path = home.log_json();
         let text = match fs::read(&path) {
             Ok(text) => text,
@@ -35,10 +51,6 @@ impl Topic {
             Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
         };
         let shown = path.display();
-        if home.log().is_dir() {
-            let what = format!("{shown} names a topic, and log/ is there too");
-            return Err(fail(Code::Conflict, format!("{what}; move the one away that is wrong")));
-        }
         let topic = serde_json::from_slice(&text);
         topic.map(Some).map_err(|_| {
             let way = "put it back from a backup, or make the directory anew with `kafka join`";
@@ -57,6 +69,12 @@ impl Topic {
     /// The topic's own name.
     pub fn name(&self) -> &str {
         self.log.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The brokers to begin with.
+    pub fn brokers(&self) -> &str {
+        let rest = self.log.strip_prefix("kafka://").unwrap_or(&self.log);
+        rest.split('/').next().unwrap_or_default()
     }
 
     /// The home that this topic is.

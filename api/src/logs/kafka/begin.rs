@@ -49,7 +49,7 @@ pub fn create(home: &Home, address: &Address, ledger: &str) -> anyhow::Result<(O
 }
 
 /// On how many brokers the topics are kept: fewer than three only where that is allowed.
-fn copies(asked: &Asked, address: &Address, brokers: usize) -> anyhow::Result<i32> {
+pub(super) fn copies(asked: &Asked, address: &Address, brokers: usize) -> anyhow::Result<i32> {
     if brokers < COPIES && !asked.allow_unsafe {
         let what = format!(
             "the cluster at {} has {brokers} of the {COPIES} brokers that are to keep each entry",
