@@ -5,40 +5,47 @@
 //! records what it has accepted, and only then is the log closed.
 
 pub(crate) mod door;
+#[cfg(feature = "kafka")]
+mod follow;
+mod ground;
+#[cfg(feature = "kafka")]
+mod group;
 mod office;
+mod settle;
+#[cfg(feature = "kafka")]
+mod shared;
+#[cfg(not(feature = "kafka"))]
+#[path = "serve/no_shared.rs"]
+mod shared;
+#[cfg(feature = "kafka")]
+mod turned;
 
 use std::{io::Write as _, sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
-use ledger::{Head, IndexWatch, Log, LogError, Report, VerifyOptions, verify_with_index};
+use ledger::{Head, IndexWatch, Log, LogError, Report, VerifyOptions, verify, verify_with_index};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{oneshot, watch},
-    task::spawn_blocking,
+    task::{JoinError, JoinHandle, spawn_blocking},
 };
 use tokio_util::sync::CancellationToken;
 
 pub use self::door::Doors;
-use self::office::{Means, Office};
+use self::{ground::Ground, office::Means};
 use crate::{
     clock,
     config::{Switch, door::Door},
     context::Context,
-    engine::{Engine, OWN_SOURCE, VERSION},
+    engine::VERSION,
     facts::{Facts, ViewsThread},
     home::{Home, Serving, random_hex},
     http::App,
-    ingest::{Place, WriterThread},
-    intake::{Submitter, admit_all, own::Own},
     listener,
     metrics::Metrics,
     slot::Slot,
-    station::Station,
     stream::Hub,
-    tokens::{
-        file::TokenFile,
-        record::{revoke_recorded, settle},
-    },
+    tokens::file::TokenFile,
     verified::Verified,
     webhooks,
 };
@@ -84,12 +91,11 @@ pub async fn serve(
     webhooks: webhooks::Settings,
 ) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new(VERSION, clock::wall_us()));
-    let Ground { log, place, writer, index } = Ground::open(&home, &metrics).await?;
+    let Ground { log, place, index, duty } = Ground::open(&home, &doors, &metrics).await?;
     let intake = place.intake();
-    let (facts, mut views, made) =
-        read_views(log.clone(), &home, intake.heads(), &stopping).await?;
+    let (facts, views, made) = read_views(log.clone(), &home, intake.heads(), &stopping).await?;
     let token: Arc<str> = random_hex::<32>().into();
-    let (verified, mut damaged) = verify_aside(&home, (log.clone(), index), metrics.clone())?;
+    let (verified, damaged) = verify_aside(&home, (log.clone(), index), metrics.clone())?;
     let stream =
         Hub::start(log.clone(), intake.heads(), stopping.clone(), streams, metrics.clone());
     let means = Arc::new(Means {
@@ -112,12 +118,11 @@ pub async fn serve(
         verified,
         token: token.clone(),
         gate: doors.gate(token.clone(), made),
-        station: Arc::new(Station::alone()),
-        passage: None,
+        station: duty.station(),
+        passage: duty.passage()?,
     };
-    let (office, closing) = (Office::open(means, writer)?, CancellationToken::new());
-    let until = closing.clone();
-    let mut duty = tokio::spawn(async move { office.keep(&until).await });
+    let closing = CancellationToken::new();
+    let duty = duty.begin(means, closing.clone())?;
     let serving = Serving {
         url: doors.url()?,
         token: token.to_string(),
@@ -125,62 +130,69 @@ pub async fn serve(
         place: home.place()?,
     };
     home.announce(&serving).context("cannot write serve.json")?;
-
-    let lines = doors.lines()?;
-    let (listening, rules) = doors.finish(&app, stopping.clone())?;
-    drop(app);
-    let cut = rules.cut.clone().drop_guard();
-    let server = listener::serve(listening, rules);
-    announce(&lines)?;
-    let patience = async {
-        stopping.cancelled().await;
-        tokio::time::sleep(STOP_WAIT_MAX).await;
-    };
-    let mut done = None;
-    let result = tokio::select! {
-        () = server => Ok(()),
-        () = patience => {
-            tracing::warn!("requests that were still open are cut off");
-            Ok(())
-        }
-        Ok(damage) = &mut damaged => Err(damage),
-        ended = &mut duty => {
-            done = Some(ended);
-            Ok(())
-        }
-        _ = views.ended.recv() => Err(anyhow::anyhow!("the views stopped")),
-    };
+    let mut running = Running { duty, done: None, views, damaged, stopping };
+    let result = running.answer(doors, app).await;
     home.withdraw();
-    stopping.cancel();
-    // Connections that are still open end here, and what they hold with them.
-    drop(cut);
+    running.stopping.cancel();
     closing.cancel();
-    let recorded = match done {
+    let recorded = match running.done {
         Some(ended) => ended?,
-        None => duty.await?,
+        None => running.duty.await?,
     };
+    let views = running.views;
     let folded = spawn_blocking(move || views.join()).await?;
     // The first cause is the one that says something.
     recorded.and(folded).and(result)
 }
 
-/// What a server stands on.
-struct Ground {
-    log: Arc<dyn Log>,
-    place: Place,
-    writer: WriterThread,
-    index: IndexWatch,
+/// What a server that answers may end by.
+struct Running {
+    duty: JoinHandle<anyhow::Result<()>>,
+    /// How the duty ended, once it has.
+    done: Option<Result<anyhow::Result<()>, JoinError>>,
+    views: ViewsThread,
+    damaged: oneshot::Receiver<anyhow::Error>,
+    stopping: CancellationToken,
 }
 
-impl Ground {
-    /// Opens the log and begins to record.
-    async fn open(home: &Home, metrics: &Arc<Metrics>) -> anyhow::Result<Ground> {
-        let opening = home.clone();
-        let engine = spawn_blocking(move || open(&opening)).await??;
-        let (log, index) = (engine.log.clone(), engine.writer.index_watch());
-        let place = Place::vacant(engine.writer.head(), engine.space.clone());
-        let writer = place.take(engine, metrics.clone())?;
-        Ok(Ground { log, place, writer, index })
+impl Running {
+    /// Answers until told to stop, or until it cannot go on.
+    async fn answer(&mut self, doors: Doors, app: App) -> anyhow::Result<()> {
+        let lines = doors.lines()?;
+        let (listening, rules) = doors.finish(&app, self.stopping.clone())?;
+        let settled = app.passage.clone().map(|passage| (app.station.clone(), passage));
+        drop(app);
+        // Connections that are still open end with this, and what they hold with them.
+        let _cut = rules.cut.clone().drop_guard();
+        let server = listener::serve(listening, rules);
+        if let Some((station, passage)) = settled {
+            tokio::select! {
+                () = settle::until_there_is_a_writer(&station, &passage, &self.stopping) => {}
+                ended = &mut self.duty => {
+                    self.done = Some(ended);
+                    return Ok(());
+                }
+            }
+        }
+        announce(&lines)?;
+        let stopping = self.stopping.clone();
+        let patience = async {
+            stopping.cancelled().await;
+            tokio::time::sleep(STOP_WAIT_MAX).await;
+        };
+        tokio::select! {
+            () = server => Ok(()),
+            () = patience => {
+                tracing::warn!("requests that were still open are cut off");
+                Ok(())
+            }
+            Ok(damage) = &mut self.damaged => Err(damage),
+            ended = &mut self.duty => {
+                self.done = Some(ended);
+                Ok(())
+            }
+            _ = self.views.ended.recv() => Err(anyhow::anyhow!("the views stopped")),
+        }
     }
 }
 
@@ -240,14 +252,17 @@ async fn tell_wait(facts: &Facts, durable: u64) -> std::convert::Infallible {
 /// compared with the log as well, and the writer makes it again if it lies.
 fn verify_aside(
     home: &Home,
-    (log, index): (Arc<dyn Log>, IndexWatch),
+    (log, index): (Arc<dyn Log>, Option<IndexWatch>),
     metrics: Arc<Metrics>,
 ) -> std::io::Result<(watch::Receiver<bool>, oneshot::Receiver<anyhow::Error>)> {
     let (done, verified) = watch::channel(false);
     let (tell, damaged) = oneshot::channel();
     let home = home.clone();
     thread::Builder::new().name("verify".to_owned()).spawn(move || {
-        let found = verify_with_index(&*log, &index, &VerifyOptions::default());
+        let found = match &index {
+            Some(index) => verify_with_index(&*log, index, &VerifyOptions::default()),
+            None => verify(&*log, &VerifyOptions::default()),
+        };
         let sound = found.as_ref().is_ok_and(|report| report.first_bad.is_none());
         let entries = found.as_ref().map_or(0, |report| report.entries);
         metrics.verified(sound, entries, clock::wall_us());
@@ -268,25 +283,6 @@ fn verify_aside(
         let _ = tell.send(anyhow::Error::from(error));
     })?;
     Ok((verified, damaged))
-}
-
-/// Opens the log for a server and records that a writer took it over.
-fn open(home: &Home) -> anyhow::Result<Engine> {
-    let mut engine = Engine::open(home)?;
-    engine.note_opened(home)?;
-    // A command that holds the file settles it itself.
-    if let Some(held) = TokenFile::of(home).try_lock()? {
-        let (mut tokens, now_us) = (held.read()?, clock::now().as_microsecond());
-        revoke_recorded(&held, &mut tokens, now_us, |id| {
-            Ok(engine.writer.recorded(OWN_SOURCE, id)?.map(|seq| seq.0))
-        })?;
-        settle(&held, &mut tokens, now_us, |events| {
-            let admitted =
-                admit_all(events, &Submitter::here(Own::Tokens)).map_err(|r| r.failure())?;
-            engine.append_regardless(admitted).map(drop)
-        })?;
-    }
-    Ok(engine)
 }
 
 /// Prints the lines that scripts wait for.

@@ -4,6 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use clap::Args;
 
+use super::Switch;
+
 /// Who may connect to a server, how many at once, and how often they may ask.
 #[derive(Clone, Debug, Args)]
 pub struct Door {
@@ -32,4 +34,11 @@ pub struct Door {
     /// again [default: none]
     #[arg(long = "cors-origin", value_name = "ORIGIN")]
     pub cors_origins: Vec<String>,
+    /// Where the other servers of a ledger on Kafka reach this one, such as `http://ledger-1.example:8080`
+    /// [default: where it listens]
+    #[arg(long, env = "ROLLOUT_LEDGER_ADVERTISE", value_name = "URL")]
+    pub advertise: Option<String>,
+    /// Whether this server of a ledger on Kafka becomes the writer when there is none
+    #[arg(long, value_enum, default_value_t, env = "ROLLOUT_LEDGER_STANDBY")]
+    pub standby: Switch,
 }

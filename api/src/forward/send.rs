@@ -12,7 +12,7 @@ use reqwest::redirect;
 use tokio::sync::Semaphore;
 
 use super::{Asked, CLAIM_HEADER, ForwardKey, SIGNATURE_HEADER};
-use crate::{clock::wall_us, principal::Principal};
+use crate::{clock::wall_us, json::text, principal::Principal};
 
 /// How long a connection to the writer may take to come about.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -102,6 +102,15 @@ impl Forwarder {
 
     pub fn key(&self) -> &ForwardKey {
         &self.key
+    }
+
+    /// Whether whoever answers at `url` says that it is the writer.
+    pub async fn finds_writer(&self, url: &str) -> bool {
+        let url = format!("{}/healthz", url.trim_end_matches('/'));
+        let asked = self.http.get(url).timeout(CONNECT_WAIT_MAX).send().await;
+        let Ok(answer) = asked else { return false };
+        let said = whole(answer).await.and_then(|body| serde_json::from_slice(&body).ok());
+        said.is_some_and(|said: serde_json::Value| text(&said, "/role") == Some("writer"))
     }
 
     /// Sends a request to the writer at `url`, as `principal`'s.

@@ -8,13 +8,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, Uri};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock,
-    config::door::Door,
+    config::{Switch, door::Door},
     exit::{Code, fail},
     home::Home,
     http::{
@@ -33,6 +33,9 @@ use crate::{
 /// Descriptors that are kept for the log, the views and webhooks. A log that cannot open its next
 /// segment stops recording, so connections never take the last ones.
 pub(crate) const FILES_KEPT: usize = 256;
+
+/// The longest address that other servers are told, in bytes: they believe no longer one.
+const ADVERTISED_LEN_MAX: usize = 256;
 
 /// The addresses of a server and who may come in.
 pub struct Doors {
@@ -74,6 +77,24 @@ impl Doors {
             _ => {}
         }
         Ok(format!("http://{address}"))
+    }
+
+    /// Where other servers reach this one, and whether it stands by to become the writer.
+    ///
+    /// # Errors
+    /// When nobody else could reach it there (exit 2).
+    pub(super) fn advertised(&self) -> anyhow::Result<(String, bool)> {
+        let stands_by = self.settings.standby == Switch::On;
+        if let Some(url) = &self.settings.advertise {
+            return Ok((checked_url(url)?, stands_by));
+        }
+        let address = self.main.local_addr()?;
+        if address.ip().is_unspecified() {
+            let what = "other servers cannot reach this one at the address that it listens on; say \
+                        where they can, such as --advertise http://ledger-1.example:8080";
+            return Err(fail(Code::Usage, what));
+        }
+        Ok((format!("http://{address}"), stands_by))
     }
 
     /// The lines that scripts wait for.
@@ -118,6 +139,25 @@ impl Doors {
         };
         Ok((listening, rules))
     }
+}
+
+/// The address that other servers are told, without a slash at its end.
+fn checked_url(text: &str) -> anyhow::Result<String> {
+    let refuse = |why: &str| Err(fail(Code::Usage, format!("--advertise {why}")));
+    let wanted =
+        "wants http:// or https://, a host and a port, such as http://ledger-1.example:8080";
+    let Ok(url) = text.parse::<Uri>() else { return refuse(wanted) };
+    let scheme = url.scheme_str().filter(|scheme| ["http", "https"].contains(scheme));
+    let (Some(scheme), Some(authority)) = (scheme, url.authority()) else { return refuse(wanted) };
+    let bare = ["", "/"].contains(&url.path()) && url.query().is_none();
+    if !bare || authority.as_str().contains('@') || text.len() > ADVERTISED_LEN_MAX {
+        return refuse(wanted);
+    }
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    if host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
+        return refuse("names an address that nobody else can reach; name a host that they can");
+    }
+    Ok(format!("{scheme}://{authority}"))
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -196,6 +236,34 @@ mod tests {
         assert_eq!(open_files(text), Some(1024));
         assert_eq!(open_files("Max open files            unlimited   unlimited   files"), None);
         assert_eq!(open_files(""), None);
+    }
+
+    #[test]
+    fn an_address_that_is_told_is_one_that_others_can_reach() {
+        for (text, told) in [
+            ("http://ledger-1.example:8080", "http://ledger-1.example:8080"),
+            ("https://ledger-1.example/", "https://ledger-1.example"),
+            ("http://[fd00::1]:8080", "http://[fd00::1]:8080"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ] {
+            assert_eq!(checked_url(text).unwrap(), told);
+        }
+        let long = format!("http://{}.example", "a".repeat(ADVERTISED_LEN_MAX));
+        for text in [
+            "ledger-1.example:8080",
+            "ftp://a.example",
+            "http://",
+            "http://u:p@a.example",
+            "http://a.example/path",
+            "http://a.example?x=1",
+            "http://0.0.0.0:8080",
+            "http://[::]:8080",
+            &long,
+        ] {
+            let e = checked_url(text).unwrap_err();
+            let failure = e.downcast_ref::<crate::exit::Failure>().expect(text);
+            assert_eq!(failure.code, Code::Usage, "{text}");
+        }
     }
 
     #[test]

@@ -1,0 +1,218 @@
+//! The servers of a ledger among each other: a thread that waits for its turn to write, and one that
+//! reads where the writer is.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use ledger::{KafkaAddress, KafkaBoard, KafkaCandidate, KafkaOptions, LogError, Turn};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    forward::ForwardKey,
+    station::{Station, WriterAt},
+};
+
+/// How long one wait for news is: a stop is seen after it.
+const POLL_WAIT: Duration = Duration::from_millis(200);
+
+/// How long to wait for brokers that do not answer.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// How long leaving the group may take; after that its members wait for the session to end.
+const LEAVE_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// The longest address that is believed, in bytes.
+const URL_LEN_MAX: usize = 256;
+
+/// Where the servers of a ledger meet.
+#[derive(Clone)]
+pub(super) struct Group {
+    pub address: KafkaAddress,
+    pub options: KafkaOptions,
+    pub key: ForwardKey,
+}
+
+/// Membership of the group: what becomes of the place, and a way out of it.
+pub(super) struct Membership {
+    pub turns: mpsc::UnboundedReceiver<Turn>,
+    stop: Arc<AtomicBool>,
+    left: Option<oneshot::Receiver<()>>,
+    /// Keeps the turns open for a server that does not stand by.
+    _turns: Option<mpsc::UnboundedSender<Turn>>,
+}
+
+/// A writer's word about itself, sealed with the ledger's key.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Notice {
+    writer: WriterAt,
+    seal: String,
+}
+
+impl Group {
+    /// Follows where the writer is and, if it stands by, waits for its turn.
+    pub(super) fn enter(
+        &self,
+        stands_by: bool,
+        station: &Arc<Station>,
+    ) -> anyhow::Result<Membership> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (group, station, ending) = (self.clone(), station.clone(), stop.clone());
+        thread::Builder::new()
+            .name("notices".to_owned())
+            .spawn(move || group.read_notices(&station, &ending))?;
+        let (tell, turns) = mpsc::unbounded_channel();
+        if !stands_by {
+            return Ok(Membership { turns, stop, left: None, _turns: Some(tell) });
+        }
+        let (group, ending, (leave, left)) = (self.clone(), stop.clone(), oneshot::channel());
+        thread::Builder::new().name("turns".to_owned()).spawn(move || {
+            group.wait_for_turns(&tell, &ending);
+            let _ = leave.send(());
+        })?;
+        Ok(Membership { turns, stop, left: Some(left), _turns: None })
+    }
+
+    /// Says where the writer is, until it is said or there is nothing to say any more.
+    pub(super) fn tell(&self, writer: WriterAt, over: Arc<AtomicBool>) -> anyhow::Result<()> {
+        let group = self.clone();
+        let notice = serde_json::to_vec(&group.noticed(writer))?;
+        thread::Builder::new().name("notice".to_owned()).spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                match KafkaBoard::post(&group.address, &group.options, &notice) {
+                    Ok(()) => return,
+                    Err(e) => {
+                        report(&e, "other servers cannot be told where the writer is");
+                        thread::sleep(RETRY_WAIT);
+                    }
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    fn noticed(&self, writer: WriterAt) -> Notice {
+        let seal = self.key.seal(&said(&writer));
+        Notice { writer, seal }
+    }
+
+    /// A notice that a server of this ledger wrote.
+    fn believed(&self, notice: &[u8]) -> Option<WriterAt> {
+        let Notice { writer, seal } = serde_json::from_slice(notice).ok()?;
+        let sealed = self.key.is_sealed(&said(&writer), &seal);
+        (sealed && writer.url.len() <= URL_LEN_MAX).then_some(writer)
+    }
+
+    fn read_notices(&self, station: &Station, stop: &AtomicBool) {
+        while !stop.load(Ordering::Relaxed) {
+            if let Err(e) = self.read_board(station, stop) {
+                report(&e, "where the writer is cannot be read; trying again");
+                thread::sleep(RETRY_WAIT);
+            }
+        }
+    }
+
+    fn read_board(&self, station: &Station, stop: &AtomicBool) -> Result<(), LogError> {
+        let board = KafkaBoard::open(&self.address, &self.options)?;
+        while !stop.load(Ordering::Relaxed) {
+            for notice in board.news(POLL_WAIT)? {
+                match self.believed(&notice) {
+                    Some(writer) => station.learn(writer),
+                    None => tracing::warn!(
+                        "a record of the control topic was not written by a server of this ledger"
+                    ),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_turns(&self, tell: &mpsc::UnboundedSender<Turn>, stop: &AtomicBool) {
+        let mut candidate = None;
+        while !stop.load(Ordering::Relaxed) {
+            let polled = match &candidate {
+                Some(candidate) => KafkaCandidate::poll(candidate, POLL_WAIT),
+                None => KafkaCandidate::join(&self.address, &self.options).map(|joined| {
+                    candidate = Some(joined);
+                    None
+                }),
+            };
+            match polled {
+                Ok(Some(turn)) if tell.send(turn).is_err() => return,
+                Ok(_) => {}
+                Err(e) => {
+                    report(&e, "the group of servers does not answer; trying again");
+                    thread::sleep(RETRY_WAIT);
+                }
+            }
+        }
+    }
+}
+
+impl Membership {
+    /// Leaves the group, so that another server takes over at once.
+    pub(super) async fn leave(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(left) = self.left.take() {
+            let _ = tokio::time::timeout(LEAVE_WAIT_MAX, left).await;
+        }
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The bytes that a seal is of.
+fn said(writer: &WriterAt) -> Vec<u8> {
+    serde_json::to_vec(writer).expect("plain strings are JSON")
+}
+
+fn report(e: &LogError, what: &str) {
+    match e {
+        LogError::Unavailable { doing, source } => {
+            tracing::warn!(doing, error = %source, "{what}");
+        }
+        e => tracing::warn!(error = %e, "{what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pseudonym::PseudonymKey;
+
+    fn group(byte: u8) -> Group {
+        Group {
+            address: "kafka://127.0.0.1:1/t".parse().unwrap(),
+            options: KafkaOptions::default(),
+            key: ForwardKey::of(&PseudonymKey::generate([byte; 32])),
+        }
+    }
+
+    #[test]
+    fn only_a_server_of_the_ledger_says_where_the_writer_is() {
+        let writer = |url: &str| WriterAt { url: url.to_owned(), host_id: "h".to_owned(), seq: 7 };
+        let real = writer("http://127.0.0.1:8080");
+        let notice = group(1).noticed(real.clone());
+        let text = serde_json::to_vec(&notice).unwrap();
+        assert_eq!(group(1).believed(&text), Some(real));
+        assert_eq!(group(2).believed(&text), None);
+        let forged = Notice { writer: writer("http://127.0.0.2:8080"), seal: notice.seal };
+        assert_eq!(group(1).believed(&serde_json::to_vec(&forged).unwrap()), None);
+        for text in ["", "{}", "{\"url\":\"http://127.0.0.1:1\"}"] {
+            assert_eq!(group(1).believed(text.as_bytes()), None, "{text}");
+        }
+        let long = group(1).noticed(writer(&"x".repeat(URL_LEN_MAX + 1)));
+        assert_eq!(group(1).believed(&serde_json::to_vec(&long).unwrap()), None);
+    }
+}
