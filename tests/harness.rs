@@ -300,6 +300,12 @@ impl Server {
         said
     }
 
+    /// How it ended by itself.
+    pub(crate) fn ended(mut self) -> Ran {
+        let code = wait(self.child.take().unwrap()).code();
+        Ran { code, out: String::new(), err: self.err.take().unwrap().join().unwrap() }
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -21,6 +21,7 @@ mod harness;
 mod http;
 mod kafka_broker;
 mod kafka_ledger;
+mod kafka_roles;
 mod kept;
 mod kills;
 mod limits;

@@ -40,7 +40,7 @@ use crate::{
     engine::VERSION,
     facts::{Facts, ViewsThread},
     home::{Home, Serving, random_hex},
-    http::App,
+    http::{App, gate::Gate},
     listener,
     metrics::Metrics,
     slot::Slot,
@@ -58,6 +58,9 @@ const WAIT_TOLD_FROM: u64 = 1_000;
 
 /// How often it is told how far the views are while listening waits for them.
 const WAIT_TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a server among others rests between two looks whether a token was made elsewhere.
+const DOOR_LOOK_GAP: Duration = Duration::from_millis(250);
 
 /// What shows, for as long as there is a log, that a token was once made.
 const TOKEN_CREATED: &str = "rollout.token.created.v1";
@@ -121,6 +124,10 @@ pub async fn serve(
         station: duty.station(),
         passage: duty.passage()?,
     };
+    if app.passage.is_some() && !made {
+        let (facts, gate) = (app.facts.clone(), app.gate.clone());
+        tokio::spawn(close_door(facts, gate, stopping.clone()));
+    }
     let closing = CancellationToken::new();
     let duty = duty.begin(means, closing.clone())?;
     let serving = Serving {
@@ -143,6 +150,20 @@ pub async fn serve(
     let folded = spawn_blocking(move || views.join()).await?;
     // The first cause is the one that says something.
     recorded.and(folded).and(result)
+}
+
+/// Closes the door to whoever has no token once one was made, on whichever machine.
+async fn close_door(facts: Arc<Facts>, gate: Arc<Gate>, stopping: CancellationToken) {
+    let mut news = facts.news();
+    while let Some(Ok(())) = stopping.run_until_cancelled(news.changed()).await {
+        let asked = facts.clone();
+        match spawn_blocking(move || asked.holds(TOKEN_CREATED)).await {
+            Ok(Ok(true)) => return gate.tokens_were_made(),
+            Ok(Ok(false)) => {}
+            _ => tracing::error!("it is not known whether a token was made"),
+        }
+        stopping.run_until_cancelled(tokio::time::sleep(DOOR_LOOK_GAP)).await;
+    }
 }
 
 /// What a server that answers may end by.

@@ -61,6 +61,11 @@ impl Gate {
         &self.origins
     }
 
+    /// From now on every scoped route wants a token.
+    pub fn tokens_were_made(&self) {
+        self.tokens.were_made();
+    }
+
     /// Whether every scoped route wants a token.
     pub(super) fn wants_tokens(&self) -> bool {
         self.tokens.ever() != Ok(false)
