@@ -1,7 +1,11 @@
 //! Several servers on one topic: one records, the others answer, pass on and take over.
 
+mod forged;
+mod views;
+
 use std::{
     collections::BTreeMap,
+    process::Command,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +17,9 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Answer, Client, Ledger, PATIENCE, SOURCE, Server, note, notes, signal},
+    harness::{
+        Answer, Client, Ledger, PATIENCE, SOURCE, Server, feed, ndjson, note, notes, signal,
+    },
     kafka_broker::{UNSAFE, joined, ledger},
     tokens::{create, get},
 };
@@ -47,6 +53,15 @@ impl Two {
         let (third, ran) = joined(&self.first, &self.address);
         ran.ok();
         third
+    }
+
+    /// Writes a record to the control topic, as anybody could who is let.
+    fn posts(&self, record: &str) {
+        let (brokers, topic) = self.address.trim_start_matches("kafka://").split_once('/').unwrap();
+        let topic = format!("{topic}.control");
+        let mut kcat = Command::new("kcat");
+        kcat.args(["-P", "-q", "-b", brokers, "-t", &topic, "-p", "0"]);
+        feed(&mut kcat, record.as_bytes()).ok();
     }
 
     /// The entries that say that somebody writes from there on.
@@ -140,7 +155,7 @@ fn one_of_two_servers_writes_and_the_other_passes_on() {
         writer.post(&note("passed-on", "x")).json()["detail"]
     );
     reader.post(&json!({ "specversion": "1.0" })).problem(422, "invalid_event");
-    let lines = notes("line", 3).iter().map(|e| format!("{e}\n")).collect::<String>();
+    let lines = ndjson(&notes("line", 3));
     let receipts = reader.post_as("application/x-ndjson", lines.as_bytes());
     assert_eq!(receipts.json()["receipts"].as_array().unwrap().len(), 3, "{}", receipts.text);
 

@@ -125,8 +125,9 @@ impl Place {
 
     /// Takes nothing more. The writer's thread records what it has accepted, and ends.
     pub fn leave(&self) {
-        let left = self.intake.seat.write().take();
-        left.iter().for_each(|queue| queue.close());
+        if let Some(queue) = self.intake.seat.write().take() {
+            queue.close();
+        }
     }
 }
 
@@ -161,7 +162,9 @@ impl Intake {
 
     /// Has the writer's thread record what it has accepted, and end. From now on nothing is taken.
     pub fn stop(&self) {
-        self.queue().iter().for_each(|queue| queue.close());
+        if let Some(queue) = self.queue() {
+            queue.close();
+        }
     }
 
     /// Room on the log's disk.
@@ -201,7 +204,9 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.read().iter().for_each(|queue| queue.close());
+        if let Some(queue) = self.read().as_ref() {
+            queue.close();
+        }
     }
 }
 

@@ -80,6 +80,6 @@ mod tests {
             assert_eq!(heard.hear("AB", first + Duration::from_secs(later)), Known::Again);
         }
         assert_eq!(heard.hear("cd", first), Known::New);
-        assert_eq!(heard.hear("ab", first + Duration::from_secs(600)), Known::New);
+        assert_eq!(heard.hear("ab", first + Duration::from_mins(10)), Known::New);
     }
 }

@@ -75,7 +75,7 @@ pub(super) async fn record(
     if let Some(Extension(asked)) = asked {
         submitter.authid = asked.authid;
     }
-    let sender = Sender { submitter, principal };
+    let sender = Sender { principal, submitter };
     let receipts = match form(&headers)? {
         Form::Json => {
             let size = body.len();

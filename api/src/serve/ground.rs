@@ -41,7 +41,7 @@ pub(super) struct Ground {
 /// What a server does beside answering questions.
 pub(super) enum Duty {
     Alone(WriterThread),
-    Among(Shared, Part),
+    Among(Box<Shared>, Part),
 }
 
 impl Ground {
@@ -58,10 +58,15 @@ impl Ground {
             let part = Part { station: Arc::new(Station::among(role)), own_url, stands_by };
             let (log, space) = (shared.log(), Space::of(&home.disk(), home.min_free()));
             let place = Place::vacant(log.head(), Arc::new(space));
-            return Ok(Ground { log, place, index: None, duty: Duty::Among(shared, part) });
+            return Ok(Ground {
+                log,
+                place,
+                index: None,
+                duty: Duty::Among(Box::new(shared), part),
+            });
         }
         let opening = home.clone();
-        let (engine, _) = spawn_blocking(move || open_as_writer(&opening)).await??;
+        let Opened { engine, .. } = spawn_blocking(move || open_as_writer(&opening)).await??;
         let (log, index) = (engine.log.clone(), Some(engine.writer.index_watch()));
         let place = Place::vacant(engine.writer.head(), engine.space.clone());
         let writer = place.take(engine, metrics.clone())?;
@@ -100,8 +105,16 @@ impl Duty {
     }
 }
 
-/// Opens the log for a server and records that a writer took it over: the id of that, and its entry.
-pub(super) fn open_as_writer(home: &Home) -> anyhow::Result<(Engine, (String, Seq))> {
+/// A log that was opened for writing, and how that is recorded.
+pub(super) struct Opened {
+    pub engine: Engine,
+    pub host_id: String,
+    /// The entry that says that this process writes from now on.
+    pub seq: Seq,
+}
+
+/// Opens the log for a server and records that a writer took it over.
+pub(super) fn open_as_writer(home: &Home) -> anyhow::Result<Opened> {
     let mut engine = Engine::open(home)?;
     let host_id = engine.note_opened(home)?;
     let opened = engine.writer.recorded(OWN_SOURCE, &format!("writer-opened-{host_id}"))?;
@@ -118,5 +131,5 @@ pub(super) fn open_as_writer(home: &Home) -> anyhow::Result<(Engine, (String, Se
             engine.append_regardless(admitted).map(drop)
         })?;
     }
-    Ok((engine, (host_id, opened)))
+    Ok(Opened { engine, host_id, seq: opened })
 }

@@ -123,11 +123,12 @@ impl Group {
         let board = KafkaBoard::open(&self.address, &self.options)?;
         while !stop.load(Ordering::Relaxed) {
             for notice in board.news(POLL_WAIT)? {
-                match self.believed(&notice) {
-                    Some(writer) => station.learn(writer),
-                    None => tracing::warn!(
+                if let Some(writer) = self.believed(&notice) {
+                    station.learn(writer);
+                } else {
+                    tracing::warn!(
                         "a record of the control topic was not written by a server of this ledger"
-                    ),
+                    );
                 }
             }
         }

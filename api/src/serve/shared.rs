@@ -22,13 +22,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     follow::{Follow, Way},
-    ground::open_as_writer,
+    ground::{Opened, open_as_writer},
     group::{Group, Membership},
     office::{Means, Office},
     turned::Turned,
 };
 use crate::{
-    engine::Engine,
     exit::{Code, Failure},
     forward::ForwardKey,
     home::Home,
@@ -194,7 +193,7 @@ impl Server {
             () = self.closing.cancelled() => return Ok(None),
             opened = opening => opened.unwrap_or_else(|_| Err(anyhow::anyhow!("opening panicked"))),
         };
-        let (engine, writer) = match opened {
+        let Opened { engine, host_id, seq } = match opened {
             Ok(opened) => opened,
             Err(e) if is_passing(&e) => {
                 let error = format!("{e:#}");
@@ -209,7 +208,6 @@ impl Server {
         let thread = self.means.place.take(engine, self.means.metrics.clone())?;
         let office = Office::open(self.means.clone(), thread)?;
         let over = Arc::new(AtomicBool::new(false));
-        let (host_id, seq) = writer;
         let writer = WriterAt { url: self.part.own_url.clone(), host_id, seq: seq.0 };
         tracing::info!(seq = writer.seq, "this server is the writer now");
         self.part.station.learn(writer.clone());
@@ -264,9 +262,7 @@ impl Server {
 
 /// Opens the log for writing on a thread of its own: brokers that do not answer hold it for long, and
 /// a stop does not wait for that.
-fn open_aside(
-    home: Home,
-) -> anyhow::Result<oneshot::Receiver<anyhow::Result<(Engine, (String, Seq))>>> {
+fn open_aside(home: Home) -> anyhow::Result<oneshot::Receiver<anyhow::Result<Opened>>> {
     let (tell, opened) = oneshot::channel();
     thread::Builder::new().name("opening".to_owned()).spawn(move || {
         let _ = tell.send(open_as_writer(&home));
