@@ -5,6 +5,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::indexing_slicing,
+    clippy::cast_precision_loss,
     reason = "a benchmark prints its results, and panics if it is wrong"
 )]
 
@@ -44,50 +45,82 @@ const TURN: usize = 10;
 const REPLAYED: usize = 100_000;
 
 fn main() {
-    let bench = Bench { cluster: Cluster::start(&Options::default()), dir: scratch() };
-    bench.append(1, 120);
-    bench.append(64, 120);
-    bench.append(1_024, 60);
+    one_broker();
+    three_brokers();
+}
+
+fn one_broker() {
+    let bench = Bench::start(Options::default());
+    bench.append("", 1, 120);
+    bench.append("", 64, 120);
+    bench.append("", 1_024, 60);
+    bench.compressed(40);
     bench.callers();
     for ledgers in [1, 2, 4] {
         bench.side_by_side(ledgers, 1_024, 20);
     }
+    bench.side_by_side(16, 1, 40);
     bench.replay();
+}
+
+/// As a ledger should be kept; here all three share one machine.
+fn three_brokers() {
+    let bench = Bench::start(Options { three: true, ..Options::default() });
+    bench.append("three_", 1, 60);
+    bench.append("three_", 1_024, 40);
 }
 
 struct Bench {
     cluster: Cluster,
+    copies: i32,
     dir: tempfile::TempDir,
 }
 
 impl Bench {
+    fn start(options: Options) -> Bench {
+        let copies = if options.three { 3 } else { 1 };
+        Bench { cluster: Cluster::start(&options), copies, dir: scratch() }
+    }
+
     fn address(&self, topic: &str) -> KafkaAddress {
         format!("kafka://{}/{topic}", self.cluster.bootstrap()).parse().expect("an address")
     }
 
-    fn log(&self, topic: &str) -> KafkaLog {
-        let options = KafkaOptions { allow_unsafe: true, copies: 1, ..KafkaOptions::default() };
+    fn log(&self, topic: &str, settings: &[(&str, &str)]) -> KafkaLog {
+        let own = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let properties = own.collect();
+        let options = KafkaOptions {
+            allow_unsafe: true,
+            copies: self.copies,
+            properties,
+            ..KafkaOptions::default()
+        };
         KafkaLog::create(&self.address(topic), &options).expect("a topic")
     }
 
     fn writer(&self, topic: &str) -> Writer {
+        self.writer_with(topic, &[])
+    }
+
+    fn writer_with(&self, topic: &str, settings: &[(&str, &str)]) -> Writer {
         let ids = self.dir.path().join(topic);
         fs::create_dir_all(&ids).expect("a directory can be made");
-        let mut writer = Writer::open(Arc::new(self.log(topic)), index(&ids)).expect("a writer");
+        let log = Arc::new(self.log(topic, settings));
+        let mut writer = Writer::open(log, index(&ids)).expect("a writer");
         // What comes with the first commit alone: the ledger's id, and so another producer.
         record(&mut writer, submissions(payloads(usize::MAX / 2, 1, PAYLOAD_SIZE)));
         writer
     }
 
     fn bare(&self, topic: &str) -> BareProducer {
-        drop(self.log(topic));
+        drop(self.log(topic, &[]));
         let producer = BareProducer::new(&self.cluster.bootstrap(), topic);
         producer.commit(&payloads(0, 1, PAYLOAD_SIZE));
         producer
     }
 
     /// Durable commits of so many events through the writer, each beside a transaction of as many.
-    fn append(&self, batch_len: usize, commits: usize) {
+    fn append(&self, on: &str, batch_len: usize, commits: usize) {
         let mut writer = self.writer(&format!("append.{batch_len}"));
         let bare = self.bare(&format!("bare.{batch_len}"));
         let (mut ours, mut baseline) = (Vec::new(), Vec::new());
@@ -100,14 +133,50 @@ impl Bench {
             }
         }
         let rate_of = |times: &[Duration]| rate(batch_len * commits, times.iter().sum());
-        let name = format!("kafka_append_{batch_len}");
+        let name = format!("kafka_{on}append_{batch_len}");
         report(&name, "events/s", rate_of(&ours), rate_of(&baseline), (">=", 0.7));
         if batch_len == 1 {
             let (p50, bare_p50) = (median(&mut ours), median(&mut baseline));
-            report("kafka_append_one_p50", "us", p50, bare_p50, ("<=", 1.43));
+            let name = format!("kafka_{on}append_one");
+            report(&format!("{name}_p50"), "us", p50, bare_p50, ("<=", 1.43));
             let (p99, bare_p99) = (percentile(&mut ours, 99), percentile(&mut baseline, 99));
-            report("kafka_append_one_p99", "us", p99, bare_p99, ("<=", 1.43));
+            report(&format!("{name}_p99"), "us", p99, bare_p99, ("<=", 1.43));
         }
+    }
+
+    /// The ledger's batches with lz4 beside the same without: events of every type, as they really are.
+    fn compressed(&self, commits: usize) {
+        let topics = ["none", "lz4"];
+        let mut writers = topics.map(|kind| self.writer_with(kind, &[("compression.type", kind)]));
+        let mut took = [Duration::ZERO; 2];
+        for turn in 0..commits / TURN {
+            for (writer, took) in writers.iter_mut().zip(&mut took) {
+                for commit in turn * TURN..(turn + 1) * TURN {
+                    let submissions = submissions(real_payloads(commit * 1_024, 1_024));
+                    *took += time(|| record(writer, submissions));
+                }
+            }
+        }
+        let [none, lz4] = took.map(|took| rate(commits * 1_024, took));
+        report("kafka_append_1024_lz4", "events/s", lz4, none, (">=", 0.7));
+        let payload: usize = real_payloads(0, 1_024).iter().map(Vec::len).sum();
+        let [none, lz4] = topics.map(|topic| Bench::stored(topic) / (commits as u64 * 1_024));
+        println!(
+            "kafka_append_1024_lz4: a payload of {} bytes takes {none} bytes of the broker's disk, {lz4} with lz4",
+            payload / 1_024
+        );
+    }
+
+    /// What the broker keeps of a topic, in bytes.
+    fn stored(topic: &str) -> u64 {
+        let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/kafka");
+        let own = format!("run-{}-", std::process::id());
+        let runs = fs::read_dir(place).expect("the cluster's place").flatten();
+        let runs = runs.filter(|run| run.file_name().to_string_lossy().starts_with(&own));
+        let data = runs.map(|run| run.path().join(format!("node1/data/{topic}-0")));
+        let files = data.flat_map(|data| fs::read_dir(data).expect("the topic's place").flatten());
+        let logs = files.filter(|file| file.path().extension().is_some_and(|e| e == "log"));
+        logs.map(|log| log.metadata().expect("a file").len()).sum()
     }
 
     /// Many threads, one event at a time each; beside transactions of the size that they reached.
@@ -189,7 +258,7 @@ impl Bench {
             });
         }
         let events = ledgers * batch_len * commits;
-        let name = format!("kafka_ledgers_{ledgers}");
+        let name = format!("kafka_ledgers_{ledgers}_of_{batch_len}");
         report(&name, "events/s", rate(events, ours), rate(events, baseline), (">=", 0.7));
     }
 
@@ -214,6 +283,27 @@ impl Bench {
         let rate = |elapsed| rate(3 * (REPLAYED + 1), elapsed);
         report("kafka_replay", "entries/s", rate(ours), rate(baseline), (">=", 0.5));
     }
+}
+
+/// The golden examples of all types, over and over, with ids of their own.
+fn real_payloads(first: usize, len: usize) -> Vec<Vec<u8>> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas/fixtures");
+    let files = fs::read_dir(fixtures).expect("the fixtures").flatten().map(|file| file.path());
+    // Without those of the ledger's own, which the writer holds to rules of their own.
+    let own =
+        |path: &Path| ["SHA256SUMS", "ledger", "redacted"].iter().any(|word| named(path, word));
+    let files = files.filter(|path| !own(path));
+    let all: Vec<_> = files.map(|path| fs::read_to_string(path).expect("a fixture")).collect();
+    let numbered = |n: usize| {
+        // The last one is the event's own: its data comes before.
+        let (front, back) = all[n % all.len()].rsplit_once(r#""id":"example-"#).expect("an id");
+        format!(r#"{front}"id":"{n:010}-{back}"#).into_bytes()
+    };
+    (first..first + len).map(numbered).collect()
+}
+
+fn named(path: &Path, word: &str) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains(word))
 }
 
 fn index(ids: &Path) -> Index {

@@ -48,6 +48,11 @@ fn each_wrong_setting_is_refused_until_its_command_is_typed() {
         let refusal = found.get(setting).unwrap_or_else(|| panic!("{setting}: {found:?}"));
         assert_eq!((refusal.found.as_str(), refusal.wanted.as_str()), (set, wanted), "{setting}");
     }
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/KAFKA.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for setting in found.keys().map(|setting| setting.split(" of ").next().unwrap()) {
+        assert!(page.contains(setting), "docs/KAFKA.md does not tell of {setting}");
+    }
     // With one replica, which is refused as well, the disk must have it first.
     assert_eq!(found["flush.messages"].wanted, "1 where there is one replica");
     assert_eq!(found["replication factor"].found, "1");
