@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::MetadataExt as _};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Ledger, Server, feed, ndjson, note, notes},
+    harness::{Ledger, Server, feed, files, ndjson, note, notes},
     kafka_broker::{UNSAFE, cluster, fresh, joined, ledger, topic},
 };
 
@@ -162,7 +162,104 @@ fn a_cluster_that_does_not_answer_is_told_with_the_code_for_trying_again() {
     let ran = absent.run(&["kafka", "init", "kafka://127.0.0.1:9/ledger.x", UNSAFE]).exits(75);
     ran.says("no broker of 127.0.0.1:9 answers");
     assert!(!absent.dir.exists());
-    let ledger = Ledger::absent();
-    let missing = fresh();
-    ledger.run(&["kafka", "init", &missing]).exits(7);
+}
+
+#[test]
+fn check_and_doctor_say_what_is_wrong_with_the_topic_and_what_mends_it() {
+    let (ledger, address) = ledger();
+    let asked = ledger.run(&["kafka", "check", "--output", "json"]).exits(7);
+    let found = asked.says("settings could lose entries").json();
+    assert_eq!(found["topic"], topic(&address));
+    assert_eq!(found["brokers"], 1);
+    assert_eq!(found["unknown"], json!([]));
+    let settings: Vec<_> =
+        found["refusals"].as_array().unwrap().iter().map(|r| r["setting"].clone()).collect();
+    assert!(settings.contains(&json!("replication factor")), "{settings:?}");
+    // Somebody sets what a ledger must not have; the printed command mends it.
+    let alter = ["--entity-type", "topics", "--entity-name", topic(&address), "--alter"];
+    let set = |config: &'static str| [alter.as_slice(), &["--add-config", config]].concat();
+    cluster().tool("kafka-configs.sh", &set("retention.ms=1000000000"));
+    let doctor = ledger.run(&["doctor", "--output", "json"]).exits(1).json();
+    let checks = doctor["checks"].as_array().unwrap();
+    let named = |name: &str| checks.iter().find(|check| check["check"] == name).unwrap();
+    assert_eq!(named("brokers")["verdict"], "ok");
+    assert_eq!(named("transactions")["verdict"], "ok");
+    assert_eq!(named("log")["verdict"], "ok");
+    assert_eq!(named("home")["verdict"], "ok");
+    assert_eq!(named("writer")["verdict"], "ok");
+    let wrong = checks
+        .iter()
+        .find(|check| check["finding"].as_str().unwrap().starts_with("retention.ms is 1000000000"));
+    let remedy = wrong.unwrap()["remedy"].as_str().unwrap().trim_matches('`').to_owned();
+    let mut words = remedy.split_whitespace();
+    let tool = words.next().unwrap();
+    cluster().tool(tool, &words.collect::<Vec<_>>());
+    let again = ledger.run(&["kafka", "check"]).exits(7);
+    assert!(!again.out.contains("retention.ms"), "{}", again.out);
+    // A topic that is not there yet, without a directory.
+    let absent = Ledger::absent();
+    absent.run(&["kafka", "check", &fresh()]).exits(4).says("kafka init");
+    Ledger::new().run(&["kafka", "check"]).exits(2);
+}
+
+#[test]
+fn doctor_on_a_cluster_that_lost_a_record_ends_with_3() {
+    let (ledger, _) = ledger();
+    append(&ledger, &notes("a", 1)).ok();
+    let path = ledger.dir.join("state/anchor.json");
+    let mut anchor: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    anchor["offset"] = json!(1_000_000);
+    fs::write(&path, anchor.to_string()).unwrap();
+    let before = files(&ledger.dir);
+    let ran = ledger.run(&["doctor"]).exits(3);
+    assert!(ran.out.contains("was there, and the topic ends at"), "{}", ran.out);
+    assert_eq!(files(&ledger.dir), before, "doctor writes nothing");
+}
+
+#[test]
+fn every_command_works_on_a_topic_or_names_the_one_that_does() {
+    let (ledger, address) = ledger();
+    append(&ledger, &notes("a", 5)).ok();
+    let stat = ledger.run(&["log", "stat", "--output", "json"]).ok().json();
+    assert_eq!(stat["entries"], 7);
+    assert_eq!(stat["topic"], topic(&address));
+    // The log's own end is the end of the last transaction.
+    assert_eq!(stat["decided_offset"], stat["end_offset"]);
+    ledger.run(&["log", "stat"]).ok();
+
+    // Out of the topic and into a directory, with the same entries.
+    let lines = ledger.temp.path().join("ledger.jsonl");
+    let lines = lines.to_str().unwrap();
+    ledger.run(&["log", "export", "-o", lines]).ok().says("exported 7 entries");
+    let copy = Ledger::absent();
+    copy.run(&["log", "import", lines, "--to", copy.dir.to_str().unwrap()]).ok();
+    assert_eq!(copy.entries(), ledger.entries());
+    assert_eq!(copy.verifies()["head"], ledger.verifies()["head"]);
+
+    let beside = ledger.temp.path().join("beside");
+    let beside = beside.to_str().unwrap();
+    ledger.run(&["backup", beside]).exits(2).says("rollout-ledger log copy");
+    let dir = ledger.dir.to_str().unwrap();
+    ledger.run(&["restore", dir, "--accept-loss"]).exits(2).says("a topic of Kafka");
+
+    ledger.run(&["views", "rebuild"]).ok();
+    ledger.run(&["views", "diff"]).ok();
+    ledger.run(&["rollout", "list"]).ok();
+    ledger.run(&["rollout", "timeline", "trial"]).ok();
+    ledger.run(&["audit", "gaps"]).ok();
+    ledger.run(&["schedule", "show"]).ok();
+    let token = ["token", "create", "--for", "ci", "--scope", "events:read", UNSAFE];
+    ledger.run(&token).ok();
+    assert_eq!(ledger.run(&["token", "list", "--output", "jsonl"]).ok().lines().len(), 1);
+    let made = ledger.entries();
+    assert_eq!(made.last().unwrap()["event"]["type"], "rollout.token.created.v1");
+    // The payload of an entry on a topic goes when the log is copied.
+    let redact = ["event", "redact", "2", "--reason", "by law", UNSAFE];
+    ledger.run(&redact).ok();
+    let head = ledger.verifies();
+    assert_eq!(head["redactions"][0]["erased"], false);
+    let pinned = format!("{}:{}", head["head"]["seq"], head["head"]["hash"].as_str().unwrap());
+    ledger.run(&["verify", "--head", &pinned, "--note"]).ok();
+    let other = format!("{}:{}", head["head"]["seq"], "00".repeat(32));
+    ledger.run(&["verify", "--head", &other]).exits(3);
 }

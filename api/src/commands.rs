@@ -6,6 +6,7 @@ mod doctor;
 mod event;
 mod export;
 mod flags;
+#[cfg(feature = "kafka")]
 mod kafka;
 mod log;
 mod plan;
@@ -74,6 +75,7 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Report { id, format, moment } => rollout::report(context, &id, format, &moment),
         Command::Verify { dir, head, note } => verify::run(context, dir, head.as_deref(), note),
         Command::Log(command) => log::run(context, command),
+        #[cfg(feature = "kafka")]
         Command::Kafka(command) => kafka::run(context, command),
         Command::Backup(asked) => backup::run(context, &asked),
         Command::Restore(asked) => restore::run(context, &asked),
@@ -91,6 +93,7 @@ fn dispatch(context: &Context, command: Command) -> anyhow::Result<()> {
 }
 
 fn init(context: &Context, origin: Option<&str>) -> anyhow::Result<()> {
+    #[cfg(feature = "kafka")]
     if let Some(address) = &context.asked.address {
         return kafka::init(context, address, origin);
     }
@@ -131,6 +134,7 @@ fn clock_step(context: &Context, reason: &str) -> anyhow::Result<()> {
     });
     let id = format!("clock-stepped-{from}");
     let receipt = engine.append_own("rollout.ledger.clock_stepped.v1", &id, data)?;
+    engine.note_taken(&home)?;
     engine.log.close()?;
     Ok(output::print(&format!("recorded as entry {}", receipt.seq))?)
 }

@@ -113,6 +113,7 @@ pub enum Command {
     #[command(subcommand)]
     Log(log::Log),
     /// A ledger whose log is a topic of Apache Kafka: make one, take part in one
+    #[cfg(feature = "kafka")]
     #[command(subcommand)]
     Kafka(kafka::Kafka),
     /// Copy the ledger, also while `serve` writes; again: only what is new

@@ -10,7 +10,7 @@ use crate::{
     history::History,
     home::Home,
     intake::{self, Submitter, own::Own},
-    logs::Asked,
+    logs::{self, Asked},
     output::Format,
     remote::{Receipt, Remote},
 };
@@ -71,6 +71,7 @@ impl Context {
 
 /// Opens the log here. Whoever holds it, no server does, so what one left behind goes.
 fn open(home: &Home) -> anyhow::Result<Engine> {
+    logs::check_unserved(home)?;
     let engine = Engine::open(home)?;
     home.withdraw();
     Ok(engine)

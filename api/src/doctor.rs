@@ -7,16 +7,16 @@ mod backup;
 mod log;
 mod place;
 mod running;
+#[cfg(feature = "kafka")]
+mod topic;
 
-use std::path::Path;
-
-use ledger::Log as _;
+use ledger::Log;
 use serde::Serialize;
 
 use crate::{
     clock::Clock,
     home::Home,
-    logs,
+    logs::{self, Topic},
     shell::{self, quoted},
 };
 
@@ -93,10 +93,9 @@ impl Examination {
     }
 }
 
-/// Looks at a directory. `min_free` is how many bytes recording leaves free.
-pub fn examine(dir: &Path, min_free: u64) -> Examination {
-    let watch = Clock::start(0);
-    let home = Home::at(dir).keeping_free(min_free);
+/// Looks at a directory.
+pub fn examine(home: &Home) -> Examination {
+    let (watch, home) = (Clock::start(0), home.clone());
     let mut checks = vec![];
     let backup = backup::backup(&home);
     if backup.as_ref().is_some_and(|check| check.verdict != Verdict::Ok) {
@@ -111,6 +110,17 @@ pub fn examine(dir: &Path, min_free: u64) -> Examination {
     }
     checks.extend(place::permissions(&home));
     checks.extend(backup);
+    match Topic::of(&home) {
+        Ok(None) => {}
+        #[cfg(feature = "kafka")]
+        Ok(Some(topic)) => return topic::examine(&home, &topic, checks, watch),
+        other => {
+            let what = other.err().map_or_else(String::new, |e| format!("{e:#}"));
+            let remedy = "put log.json back, or use a program that was built with Kafka";
+            checks.push(Check::problem("log", what, remedy));
+            return Examination { checks, tampered: false };
+        }
+    }
     let opened = logs::segments_of(&home);
     let log = opened.as_ref().ok();
     checks.push(place::space(&home, log));
@@ -128,7 +138,7 @@ pub fn examine(dir: &Path, min_free: u64) -> Examination {
     checks.extend(log.map(|log| log::format(&home, log)));
     checks.push(log::clock(watch, log.map(|log| log.head().recorded_at_us)));
     checks.extend(log.map(|log| log::home(&home, log)));
-    let (verified, differs) = log::last_verify(&home, log);
+    let (verified, differs) = log::last_verify(&home, log.map(|log| log as &dyn Log));
     tampered |= differs;
     checks.push(verified);
     checks.push(running::views(&home, &server));

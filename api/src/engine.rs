@@ -42,6 +42,8 @@ pub struct Engine {
     pub torn_bytes: u64,
     /// Room on the log's disk.
     pub space: Arc<Space>,
+    /// Whether opening the log shut another writer out.
+    takes_over: bool,
     /// What could lose entries and was allowed.
     allowed: Vec<String>,
     /// The random id under which it was recorded that this process writes, once it was.
@@ -52,10 +54,13 @@ impl Engine {
     /// Opens a ledger for writing: locks it, checks that it lives here and that the clock can be
     /// trusted.
     pub fn open(home: &Home) -> anyhow::Result<Engine> {
-        Engine::open_with(home, Clock::start)
+        let mut engine = Engine::open_with(home, Clock::start)?;
+        engine.note_taken(home)?;
+        Ok(engine)
     }
 
-    /// [`open`](Engine::open) for the one command that mends a clock that was set back.
+    /// [`open`](Engine::open) for the one command that mends a clock that was set back: first comes the
+    /// step, then [`note_taken`](Engine::note_taken).
     pub fn open_after_step(home: &Home) -> anyhow::Result<Engine> {
         Engine::open_with(home, |_| Clock::start(0))
     }
@@ -68,9 +73,6 @@ impl Engine {
         let (mut engine, opened) = Engine::open_log(home, clock)?;
         engine.check_lives_at(home)?;
         engine.note_torn(opened.torn)?;
-        if opened.takes_over {
-            engine.note_opened(home)?;
-        }
         Ok(engine)
     }
 
@@ -95,6 +97,7 @@ impl Engine {
             clock,
             torn_bytes: opened.torn.as_ref().map_or(0, |torn| torn.bytes),
             space: Arc::new(Space::of(&home.disk(), home.min_free())),
+            takes_over: opened.takes_over,
             allowed: opened.allowed.clone(),
             host_id: None,
         }

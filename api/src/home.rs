@@ -122,6 +122,7 @@ impl Home {
     }
 
     /// Settings of the connection to Kafka.
+    #[cfg(feature = "kafka")]
     pub(crate) fn kafka_properties(&self) -> PathBuf {
         self.dir.join("kafka.properties")
     }
@@ -132,6 +133,7 @@ impl Home {
     }
 
     /// The last record of a log on Kafka that was verified from here.
+    #[cfg(feature = "kafka")]
     pub(crate) fn anchor(&self) -> PathBuf {
         self.state().join("anchor.json")
     }

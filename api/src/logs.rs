@@ -10,15 +10,18 @@ use std::{
 };
 
 use ledger::{
-    Index, Log, LogError, Report, SegmentLog, TornTail, VerifyOptions, segments_size,
-    verify_dir_with_ids, verify_with_ids,
+    Head, Index, Log, LogError, Report, SegmentLog, Seq, Stored, TornTail, VerifyOptions,
+    segments_size, verify_dir_with_ids, verify_with_ids,
 };
 
 #[cfg(feature = "kafka")]
 pub use self::kafka::{TopicLog, follow};
 pub use self::topic::Topic;
+use serde_json::Value;
+
 use crate::{
     exit::{Code, fail},
+    history::History,
     home::Home,
     output,
     progress::{self, Unit},
@@ -96,18 +99,94 @@ pub fn readable(home: &Home) -> anyhow::Result<Arc<dyn Log>> {
     }
 }
 
+/// Makes sure that a command which opens the log here for one record shuts no server out that writes it
+/// from another machine.
+///
+/// # Errors
+/// Exit 75 when there is one.
+pub fn check_unserved(home: &Home) -> anyhow::Result<()> {
+    kafka::look::check_unserved(home)
+}
+
+/// What `log stat` tells of a log on Kafka; `None` of segments.
+///
+/// # Errors
+/// As [`readable`].
+pub fn topic_stat(home: &Home) -> anyhow::Result<Option<Value>> {
+    of_kafka(home)?.map(|topic| kafka::look::stat(home, &topic)).transpose()
+}
+
+/// A log to be read from one end to the other.
+pub enum Reading {
+    Segments(SegmentLog),
+    Topic(Arc<dyn Log>),
+}
+
+impl Reading {
+    /// Opens a ledger's log.
+    ///
+    /// # Errors
+    /// As [`readable`].
+    pub fn of(home: &Home) -> anyhow::Result<Reading> {
+        Ok(match of_kafka(home)? {
+            Some(topic) => Reading::Topic(kafka::readable(home, &topic)?),
+            None => Reading::Segments(segments_of(home)?),
+        })
+    }
+
+    pub fn head(&self) -> Head {
+        match self {
+            Reading::Segments(log) => log.head(),
+            Reading::Topic(log) => log.head(),
+        }
+    }
+
+    /// Hands each entry from `from` on to `each`, checked, and returns the head. What was one commit of
+    /// a topic is not told: each entry is its own.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or `each` says so.
+    pub fn walk(
+        &self,
+        from: Seq,
+        mut each: impl FnMut(&Stored<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Head> {
+        match self {
+            Reading::Segments(log) => log.walk(from, each),
+            Reading::Topic(log) => {
+                let history = History::of(log.clone());
+                history.each(from.0, |entry| {
+                    let (header, hash) = (*entry.header(), entry.hash());
+                    let payload = entry.payload().map(|payload| &payload[..]);
+                    each(&Stored { header, hash, payload, left: 0 }).map(|()| true)
+                })?;
+                Ok(history.head)
+            }
+        }
+    }
+}
+
 /// The segments of a ledger's log, for reading: for what is about files.
 ///
 /// # Errors
 /// Exit 2 where there are none, since the log is a topic.
 pub fn segments(home: &Home) -> anyhow::Result<SegmentLog> {
+    check_segments(home)?;
+    Ok(segments_of(home)?)
+}
+
+/// Makes sure that a log is files.
+///
+/// # Errors
+/// Exit 2 where it is a topic.
+pub fn check_segments(home: &Home) -> anyhow::Result<()> {
     if of_kafka(home)?.is_some() {
         let dir = home.dir().display();
         let what = format!("the log of {dir} is a topic of Kafka, which this command cannot do");
-        let way = "`rollout-ledger log copy` makes a copy in segments, with which it can";
+        let way = "`rollout-ledger log copy` makes a copy in a directory, with which it can";
         return Err(fail(Code::Usage, format!("{what}; {way}")));
     }
-    Ok(segments_of(home)?)
+    Ok(())
 }
 
 /// The segments in a directory's `log/`, whatever else it says: for whoever examines it.

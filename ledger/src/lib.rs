@@ -69,7 +69,8 @@ pub use follower::Follower;
 pub use index::{Index, IndexWatch};
 #[cfg(feature = "kafka")]
 pub use log::kafka::{
-    Anchor, KafkaAddress, KafkaBoard, KafkaCandidate, KafkaCluster, KafkaLog, KafkaOptions, Turn,
+    Anchor, Inspection, KafkaAddress, KafkaBoard, KafkaCandidate, KafkaCluster, KafkaLog,
+    KafkaOptions, Turn,
 };
 pub use log::{
     Damage, Log, LogError,

@@ -6,11 +6,14 @@ use crate::{
     context::Context,
     doctor::{Check, Examination, Verdict, examine},
     exit::{Code, fail},
+    home::Home,
     output::{self, Format, Rows},
 };
 
 pub(super) fn run(context: &Context) -> anyhow::Result<()> {
-    let examination = examine(&context.data_dir, context.min_free);
+    let home =
+        Home::at(&context.data_dir).keeping_free(context.min_free).asking(context.asked.clone());
+    let examination = examine(&home);
     show(context.format, &examination)?;
     let count = examination.checks.iter().filter(|c| c.verdict == Verdict::Problem).count();
     if examination.tampered {

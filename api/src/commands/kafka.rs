@@ -1,14 +1,22 @@
 //! `kafka init|join|check`: a ledger whose log is a topic.
 
-use serde_json::json;
+use ledger::Refusal;
+use serde_json::{Value, json};
 
 use super::show_made;
 use crate::{
     config::kafka::Kafka,
     context::Context,
     engine,
+    exit::{Code, fail},
     home::{Home, NewHome},
-    logs::kafka::{Address, begin},
+    logs::{
+        Topic,
+        kafka::{
+            Address, begin,
+            look::{self, Look},
+        },
+    },
     output,
     pseudonym::PseudonymKey,
     space,
@@ -18,6 +26,7 @@ pub(super) fn run(context: &Context, command: Kafka) -> anyhow::Result<()> {
     match command {
         Kafka::Init { topic, origin } => init(context, &topic, origin.as_deref()),
         Kafka::Join { topic, key } => join(context, &topic, &PseudonymKey::load(&key)?),
+        Kafka::Check { topic } => check(context, topic),
     }
 }
 
@@ -51,4 +60,55 @@ fn join(context: &Context, address: &Address, key: &PseudonymKey) -> anyhow::Res
         )
     })?;
     Ok(output::say("access tokens and webhooks are this machine's own: make them here")?)
+}
+
+/// Says what could lose entries.
+fn check(context: &Context, asked: Option<Address>) -> anyhow::Result<()> {
+    let Look { address, cluster, inspection } = match asked {
+        Some(address) => {
+            let home = Home::at(&context.data_dir).asking(context.asked.clone());
+            look::look_at(&home, &address)?
+        }
+        None => {
+            let home = context.home()?;
+            let Some(topic) = Topic::of(&home)? else {
+                let what = "the log of this directory is no topic: name one, or another --data-dir";
+                return Err(fail(Code::Usage, what));
+            };
+            look::look(&home, &topic)?
+        }
+    };
+    let (refusals, unknown) = (&inspection.refusals.0, &inspection.unknown.0);
+    let shown = json!({
+        "topic": address.topic(),
+        "cluster": cluster.id,
+        "brokers": cluster.brokers,
+        "refusals": refusals.iter().map(shown).collect::<Vec<_>>(),
+        "unknown": unknown.iter().map(shown).collect::<Vec<_>>(),
+    });
+    output::object(context.format, &shown, || {
+        let (name, id, brokers) = (address.topic(), &cluster.id, cluster.brokers);
+        let mut lines = vec![format!("topic {name} on cluster {id} with {brokers} brokers")];
+        lines.extend(refusals.iter().map(|found| format!("could lose entries: {found}")));
+        lines.extend(unknown.iter().map(|found| format!("not known: {found}")));
+        if refusals.is_empty() {
+            lines.push("ok: nothing that was seen could lose entries".to_owned());
+        }
+        lines.join("\n")
+    })?;
+    match refusals.len() {
+        0 => Ok(()),
+        1 => Err(fail(Code::Policy, "1 setting could lose entries; the lines above mend it")),
+        len => Err(fail(
+            Code::Policy,
+            format!("{len} settings could lose entries; the lines above mend them"),
+        )),
+    }
+}
+
+fn shown(refusal: &Refusal) -> Value {
+    json!({
+        "setting": refusal.setting, "found": refusal.found, "wanted": refusal.wanted,
+        "why": refusal.why, "mend": refusal.mend,
+    })
 }

@@ -20,7 +20,8 @@ use crate::{
     exit::{Code, fail},
     home::{Home, NewHome},
     log_lines::{self, Lines},
-    logs, moment, output,
+    logs::{self, Reading},
+    moment, output,
     progress::{self, Unit},
     space,
 };
@@ -39,8 +40,11 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
 }
 
 fn stat(context: &Context) -> anyhow::Result<()> {
-    let log = logs::segments(&context.home()?)?;
-    let shown = shown(&log)?;
+    let home = context.home()?;
+    if let Some(shown) = logs::topic_stat(&home)? {
+        return output::object(context.format, &shown, || topic_words(&shown));
+    }
+    let shown = shown(&logs::segments(&home)?)?;
     output::object(context.format, &shown, || words(&shown))
 }
 
@@ -84,12 +88,29 @@ fn shown_beside(beside: &Beside) -> Value {
     })
 }
 
-fn words(shown: &Value) -> String {
-    let text = |pointer: &str| match shown.pointer(pointer) {
+fn text_at(shown: &Value, pointer: &str) -> String {
+    match shown.pointer(pointer) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => output::ABSENT.to_owned(),
         Some(other) => other.to_string(),
-    };
+    }
+}
+
+fn topic_words(shown: &Value) -> String {
+    let text = |pointer: &str| text_at(shown, pointer);
+    [
+        format!("entries     {}", text("/entries")),
+        format!("head        {}:{}", text("/head/seq"), text("/head/hash")),
+        format!("recorded    {} to {}", text("/first_recorded_at"), text("/last_recorded_at")),
+        format!("topic       {} on cluster {}", text("/topic"), text("/cluster")),
+        format!("offsets     decided to {}, end {}", text("/decided_offset"), text("/end_offset")),
+        format!("verified    entry {} at offset {}", text("/anchor/seq"), text("/anchor/offset")),
+    ]
+    .join("\n")
+}
+
+fn words(shown: &Value) -> String {
+    let text = |pointer: &str| text_at(shown, pointer);
     let mut lines = vec![
         format!("entries     {}, {} of them erased", text("/entries"), text("/erased")),
         format!("head        {}:{}", text("/head/seq"), text("/head/hash")),
@@ -125,7 +146,7 @@ fn words(shown: &Value) -> String {
 }
 
 fn export(context: &Context, asked: &Export) -> anyhow::Result<()> {
-    let log = logs::segments(&context.home()?)?;
+    let log = Reading::of(&context.home()?)?;
     let (from, next) = (Seq(asked.from), log.head().next);
     if from > next {
         let last = next.0.saturating_sub(1);
@@ -144,7 +165,7 @@ fn export(context: &Context, asked: &Export) -> anyhow::Result<()> {
     Ok(output::say(&format!("exported {count} entries; head: {last}:{hash}"))?)
 }
 
-fn write_lines(log: &SegmentLog, from: Seq, out: &mut impl Write) -> anyhow::Result<Head> {
+fn write_lines(log: &Reading, from: Seq, out: &mut impl Write) -> anyhow::Result<Head> {
     let total = log.head().len_from(from) as u64;
     let mut line = Vec::new();
     let head = progress::counted("exporting", Unit::Entries, Some(total), |done| {

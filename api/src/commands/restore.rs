@@ -32,6 +32,7 @@ pub(super) fn run(context: &Context, asked: &Restore) -> anyhow::Result<()> {
         intake::check_words("--reason", reason)?;
     }
     let copy = Home::existing(&asked.copy)?;
+    logs::check_segments(&copy)?;
     if let Some(to) = &asked.to
         && lies_in(to, copy.dir())?
     {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
+#[cfg(feature = "kafka")]
+use clap::Subcommand;
 
 use crate::logs::{self, kafka::Address};
 
@@ -36,6 +38,7 @@ impl From<Asked> for logs::Asked {
     }
 }
 
+#[cfg(feature = "kafka")]
 #[derive(Debug, Subcommand)]
 pub enum Kafka {
     /// Make a ledger on Kafka: its topics, its key, a directory for this machine
@@ -60,5 +63,17 @@ pub enum Kafka {
         /// The ledger's key: keys/pseudonym.key of another machine
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
+    },
+    /// Say what of the topic and its cluster could lose entries, with the command that mends it; writes
+    /// nothing
+    #[command(after_help = "Examples:
+  rollout-ledger kafka check --data-dir ledger
+  rollout-ledger kafka check kafka://k1:9092/ledger.events
+
+Exit code 7 when there is something to mend.")]
+    Check {
+        /// The brokers to begin with, and the topic; the directory's when absent
+        #[arg(value_name = "kafka://HOST:PORT,.../TOPIC")]
+        topic: Option<Address>,
     },
 }

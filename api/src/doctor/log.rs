@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ledger::{Damage, Log as _, LogError, Manifest, SegmentLog, Seq};
+use ledger::{Damage, Log, LogError, Manifest, SegmentLog, Seq};
 use serde_json::Value;
 
 use super::{Check, command, quoted};
@@ -231,7 +231,7 @@ pub(super) fn clock(watch: Result<Clock, ClockError>, newest_us: Option<u64>) ->
 }
 
 /// Whether this directory is where the ledger is written.
-pub(super) fn home(home: &Home, log: &SegmentLog) -> Check {
+pub(super) fn home(home: &Home, log: &dyn Log) -> Check {
     let Err(e) = engine::check_home(home, log) else {
         return Check::ok("home", "this is the ledger's home, where it is written");
     };
@@ -251,7 +251,7 @@ pub(super) fn home(home: &Home, log: &SegmentLog) -> Check {
 }
 
 /// When the whole log was last verified, and whether what was verified is still there.
-pub(super) fn last_verify(home: &Home, log: Option<&SegmentLog>) -> (Check, bool) {
+pub(super) fn last_verify(home: &Home, log: Option<&dyn Log>) -> (Check, bool) {
     let verify = format!("`{}`", command("verify --note", home));
     let name = "last_verify";
     let note = match Verified::read(home) {

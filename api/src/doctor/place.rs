@@ -23,6 +23,9 @@ const FILES_MAX: usize = 100_000;
 /// The most paths that a line names.
 const NAMED_MAX: usize = 3;
 
+/// What is its owner's alone, if it is there.
+const PRIVATE: [&str; 4] = ["keys", "state", "serve.json", "kafka.properties"];
+
 /// Files that a disk should have room for: a segment, its map, an index run and a store of views.
 const INODES_MIN: u64 = 64;
 
@@ -56,6 +59,9 @@ pub(super) fn directory(home: &Home) -> Check {
             );
         }
         Ok(_) => {}
+    }
+    if home.log_json().is_file() && !home.log().exists() {
+        return Check::ok("directory", format!("{shown} says which topic of Kafka holds its log"));
     }
     match fs::read_dir(home.log()) {
         Ok(_) => Check::ok("directory", format!("{shown} holds a log")),
@@ -135,7 +141,7 @@ fn look(path: &Path, secret: bool, owner: u32, seen: &mut Seen, left: &mut usize
         return;
     };
     for file in files.flatten() {
-        let private = matches!(file.file_name().to_str(), Some("keys" | "state" | "serve.json"));
+        let private = file.file_name().to_str().is_some_and(|name| PRIVATE.contains(&name));
         look(&file.path(), secret || private, owner, seen, left);
     }
 }
@@ -143,7 +149,7 @@ fn look(path: &Path, secret: bool, owner: u32, seen: &mut Seen, left: &mut usize
 fn modes(home: &Home, seen: &Seen) -> Vec<Check> {
     let (dir, name) = (quoted(home.dir()), "permissions");
     let mut checks = Vec::new();
-    let secrets: Vec<_> = ["keys", "state", "serve.json"]
+    let secrets: Vec<_> = PRIVATE
         .map(|name| home.dir().join(name))
         .into_iter()
         .filter(|path| seen.exposed.iter().any(|exposed| exposed.starts_with(path)))
@@ -216,7 +222,7 @@ fn named(home: &Home, paths: &[PathBuf]) -> String {
 
 /// Room on the log's disk, and for how long.
 pub(super) fn space(home: &Home, log: Option<&SegmentLog>) -> Check {
-    let disk = match Disk::of(&home.log()) {
+    let disk = match Disk::of(&home.disk()) {
         Ok(disk) => disk,
         Err(e) => {
             let remedy = format!("`df -h {}`", quoted(home.dir()));
@@ -289,7 +295,7 @@ fn segments_size(log: &Path) -> Option<u64> {
 
 /// Whether files can still be made.
 pub(super) fn inodes(home: &Home) -> Check {
-    match Disk::of(&home.log()) {
+    match Disk::of(&home.disk()) {
         Ok(Disk { inodes: 0, .. }) => {
             Check::ok("inodes", "this file system does not count its files")
         }

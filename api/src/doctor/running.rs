@@ -80,6 +80,15 @@ pub(super) fn server(home: &Home) -> Server {
     }
 }
 
+/// Where the directory's server answers.
+#[cfg(feature = "kafka")]
+pub(super) fn answering(server: &Server) -> Option<&str> {
+    match server {
+        Server::Answers(serving, ..) => Some(&serving.url),
+        _ => None,
+    }
+}
+
 /// Who holds the writer's lock, and whether that is who says so.
 pub(super) fn writer(home: &Home, holder: Option<&Holder>, server: &Server) -> Check {
     let leftover = quoted(&home.dir().join("serve.json"));

@@ -9,6 +9,14 @@ use crate::{
 };
 
 impl Engine {
+    /// [`note_opened`](Engine::note_opened) where opening the log may have shut another writer out.
+    pub fn note_taken(&mut self, home: &Home) -> anyhow::Result<()> {
+        if self.takes_over {
+            self.note_opened(home)?;
+        }
+        Ok(())
+    }
+
     /// Records that this process writes from now on, once, and returns the random id that it is
     /// recorded under. A log on Kafka has it since it was opened: whoever reads it sees there who shut
     /// whom out.

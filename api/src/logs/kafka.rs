@@ -25,11 +25,13 @@ use super::{Asked, Opened, Topic};
 use crate::{
     exit::{Code, fail},
     home::Home,
+    output, shell,
 };
 
 pub mod anchor;
 pub mod begin;
 pub mod copies;
+pub mod look;
 
 /// What an acknowledgement promises where the log is a topic, in words for entry 0.
 pub(super) const DURABILITY: &str =
@@ -38,6 +40,9 @@ pub(super) const DURABILITY: &str =
 /// How often a writer keeps the last record that it verified: what a cluster loses that is older is
 /// noticed, and the disk is asked for one sync a second.
 const ANCHOR_PERIOD: Duration = Duration::from_secs(1);
+
+/// How long notices of who writes are waited for: they stand at the end of the topic already.
+const NEWS_WAIT: Duration = Duration::from_secs(1);
 
 /// Bytes of a file of settings: certificates stand in files of their own.
 const PROPERTIES_SIZE_MAX: u64 = 64 * 1024;
@@ -130,6 +135,14 @@ pub(super) fn writable(home: &Home, topic: &Topic) -> anyhow::Result<Opened> {
     let (address, options) = reached(home, topic, anchor::read(home, topic.name())?)?;
     let log = KafkaLog::open(&address, &options).map_err(|e| refused(e, home, &address))?;
     let allowed = log.allowed().0.iter().map(|refusal| refusal.setting.clone()).collect();
+    let unknown = log.unknown().0.len();
+    if unknown > 0 {
+        output::say(&format!(
+            "note: {unknown} settings of the cluster are not to be seen by this user, so nobody knows \
+             whether they could lose entries; `{}` names them",
+            shell::command("kafka check", home.dir())
+        ))?;
+    }
     let log = Arc::new(TopicLog::of(home, log));
     check_ledger(&*log, topic)?;
     log.keep();

@@ -76,3 +76,18 @@ pub mod copies {
         Err(fail(Code::Failure, WITHOUT))
     }
 }
+
+/// Looks at topics, of which there are none.
+pub(super) mod look {
+    use serde_json::Value;
+
+    use super::{Code, Home, Topic, WITHOUT, fail};
+
+    pub(in super::super) fn check_unserved(_: &Home) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    pub(in super::super) fn stat(_: &Home, _: &Topic) -> anyhow::Result<Value> {
+        Err(fail(Code::Failure, WITHOUT))
+    }
+}

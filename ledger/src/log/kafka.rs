@@ -37,6 +37,7 @@ pub use self::{
     address::{Anchor, InvalidKafkaAddress, KafkaAddress, KafkaOptions},
     board::KafkaBoard,
     candidate::{KafkaCandidate, Turn},
+    check::Inspection,
     cluster::KafkaCluster,
     record::{CONTENT_TYPE, LEDGER_ERASED, LEDGER_HEADER},
 };
@@ -66,6 +67,7 @@ pub struct KafkaLog {
     address: KafkaAddress,
     options: KafkaOptions,
     allowed: Refusals,
+    unknown: Refusals,
     end: RwLock<End>,
     places: Mutex<Places>,
     /// Reads what is new. The writer's way back.
@@ -166,7 +168,8 @@ impl KafkaLog {
         }
         log.catch_up()?;
         // Again: the first take-over of a cluster makes the topic of transactions.
-        log.allowed = allow(inspector.refusals()?)?;
+        let Inspection { refusals, unknown } = inspector.found()?;
+        (log.allowed, log.unknown) = (allow(refusals)?, unknown);
         let writer = Writer { producer: Some(producer), ledger, fenced: false };
         log.writer = Some(Mutex::new(writer));
         Ok(log)
@@ -232,6 +235,11 @@ impl KafkaLog {
         &self.allowed
     }
 
+    /// What of the topic and the cluster could not be asked when it was opened for writing.
+    pub fn unknown(&self) -> &Refusals {
+        &self.unknown
+    }
+
     /// Where the log is.
     pub fn address(&self) -> &KafkaAddress {
         &self.address
@@ -258,6 +266,7 @@ impl KafkaLog {
             address: address.clone(),
             options: options.clone(),
             allowed: Refusals::default(),
+            unknown: Refusals::default(),
             end: RwLock::new(known),
             places: Mutex::new(places),
             tail: Mutex::new(tail),

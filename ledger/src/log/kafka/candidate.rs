@@ -57,7 +57,7 @@ impl KafkaCandidate {
         let control = control_of(address)?;
         let turns = Arc::<Mutex<VecDeque<Turn>>>::default();
         let consumer: BaseConsumer<Turns> = config(address, options)
-            .set("group.id", format!("ledger-{}", address.topic()))
+            .set("group.id", group_of(address))
             // Who has the place keeps it when others come and go.
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", SESSION.as_millis().to_string())
@@ -88,6 +88,11 @@ impl KafkaCandidate {
         }
         Ok(lock(&self.turns).pop_front())
     }
+}
+
+/// The group of a ledger's servers.
+pub(super) fn group_of(address: &KafkaAddress) -> String {
+    format!("ledger-{}", address.topic())
 }
 
 /// Hears of the place as librdkafka tells it.

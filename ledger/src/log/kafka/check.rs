@@ -41,7 +41,18 @@ pub(super) const WANTED: [(&str, &str, &str); 6] = [
 pub(super) struct Inspector<'a> {
     admin: AdminClient<DefaultClientContext>,
     address: &'a KafkaAddress,
-    plaintext: bool,
+    /// `security.protocol` in small letters.
+    protocol: String,
+    user: String,
+}
+
+/// What was found about a topic and its cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// What could lose entries.
+    pub refusals: Refusals,
+    /// What could not be asked, so that nobody knows whether it could.
+    pub unknown: Refusals,
 }
 
 impl<'a> Inspector<'a> {
@@ -51,23 +62,30 @@ impl<'a> Inspector<'a> {
     ) -> Result<Inspector<'a>, LogError> {
         let protocol =
             options.properties.iter().rev().find(|(name, _)| name == "security.protocol");
-        let plaintext = protocol.is_none_or(|(_, value)| value.eq_ignore_ascii_case("plaintext"));
-        Ok(Inspector { admin: admin(address, options)?, address, plaintext })
+        let protocol = protocol.map_or("plaintext", |(_, value)| value).to_ascii_lowercase();
+        let user = options.properties.iter().rev().find(|(name, _)| name == "sasl.username");
+        let user = user.map_or("PRINCIPAL", |(_, user)| user).to_owned();
+        Ok(Inspector { admin: admin(address, options)?, address, protocol, user })
     }
 
     /// All that could lose entries. Asking also tells whether the topic is there.
     pub(super) fn refusals(&self) -> Result<Refusals, LogError> {
+        self.found().map(|found| found.refusals)
+    }
+
+    /// The same, and what could not be asked.
+    pub(super) fn found(&self) -> Result<Inspection, LogError> {
         let metadata = self.metadata(self.address.topic())?;
         let Some(topic) = found(&metadata) else {
             return Err(LogError::Missing(self.address.path()));
         };
-        let mut all = Vec::new();
+        let (mut all, mut unknown) = (Vec::new(), Vec::new());
         self.connection(&metadata, &mut all);
         self.partition(topic, metadata.brokers().len(), &mut all);
         self.topic_settings(topic, &mut all)?;
-        self.transactions(&mut all)?;
-        self.brokers(&metadata, &mut all);
-        Ok(Refusals(all))
+        self.transactions(&mut all, &mut unknown)?;
+        self.brokers(&metadata, &mut all, &mut unknown);
+        Ok(Inspection { refusals: Refusals(all), unknown: Refusals(unknown) })
     }
 
     /// Whether the topic is there and has a leader.
@@ -94,14 +112,15 @@ impl<'a> Inspector<'a> {
     fn connection(&self, metadata: &Metadata, all: &mut Vec<Refusal>) {
         let near = |host: &str| host == "localhost" || host == "::1" || host.starts_with("127.");
         let leaves = metadata.brokers().iter().any(|broker| !near(broker.host()));
-        if self.plaintext && leaves {
+        if self.protocol.ends_with("plaintext") && leaves {
             all.push(Refusal {
                 setting: "security.protocol".into(),
-                found: "plaintext".into(),
-                wanted: "ssl or sasl_ssl".into(),
-                why: "whoever is on the way could change what is written",
-                mend: "rollout-ledger with security.protocol=ssl among its Kafka settings (cargo feature \
-                       `kafka-tls`)"
+                found: self.protocol.clone(),
+                wanted: if self.protocol.starts_with("sasl") { "sasl_ssl" } else { "ssl or sasl_ssl" }
+                    .into(),
+                why: "whoever is on the way could read and change what is written, and passwords",
+                mend: "echo security.protocol=SSL >>kafka.properties in the ledger's directory (SASL_SSL \
+                       with a password; a program built with the cargo feature `kafka-tls`)"
                     .into(),
             });
         }
@@ -184,10 +203,22 @@ impl<'a> Inspector<'a> {
     }
 
     /// What became of each transaction must be kept as well as the entries.
-    fn transactions(&self, all: &mut Vec<Refusal>) -> Result<(), LogError> {
+    fn transactions(
+        &self,
+        all: &mut Vec<Refusal>,
+        unknown: &mut Vec<Refusal>,
+    ) -> Result<(), LogError> {
         let metadata = self.metadata(TRANSACTIONS)?;
         // It comes with the first transaction of the cluster, and may be hidden from this user.
-        let Some(topic) = found(&metadata) else { return Ok(()) };
+        let Some(topic) = found(&metadata) else {
+            let why = "what became of each commit must be kept as well as the entries";
+            unknown.push(self.unknown(
+                &format!("the copies of {TRANSACTIONS}"),
+                why,
+                &describe_topic(),
+            ));
+            return Ok(());
+        };
         let copies = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
         if copies.is_some_and(|copies| copies < COPIES) {
             all.push(Refusal {
@@ -204,6 +235,9 @@ impl<'a> Inspector<'a> {
         }
         // A user who may not ask must not be kept from writing: the replication factor was seen.
         let Ok(settings) = self.settings(ResourceSpecifier::Topic(TRANSACTIONS)) else {
+            let why = "what became of each commit must be kept as well as the entries";
+            let setting = format!("min.insync.replicas of {TRANSACTIONS}");
+            unknown.push(self.unknown(&setting, why, &describe_topic()));
             return Ok(());
         };
         let found = value(&settings, "min.insync.replicas");
@@ -219,10 +253,16 @@ impl<'a> Inspector<'a> {
         Ok(())
     }
 
-    /// A user who may not describe brokers cannot ask this; `kafka init` and `doctor` run as one who may.
-    fn brokers(&self, metadata: &Metadata, all: &mut Vec<Refusal>) {
+    /// A user who may not describe brokers cannot ask this, and is told what is not known then.
+    fn brokers(&self, metadata: &Metadata, all: &mut Vec<Refusal>, unknown: &mut Vec<Refusal>) {
         for broker in metadata.brokers() {
             let Ok(settings) = self.settings(ResourceSpecifier::Broker(broker.id())) else {
+                let setting = format!(
+                    "transaction.partition.verification.enable and auto.create.topics.enable of broker {}",
+                    broker.id()
+                );
+                let why = "late records could block all readers, a mistyped name make a topic";
+                unknown.push(self.unknown(&setting, why, "--operation DescribeConfigs --cluster"));
                 continue;
             };
             let setting = "transaction.partition.verification.enable";
@@ -264,6 +304,17 @@ impl<'a> Inspector<'a> {
         match answers.pop() {
             Some(answer) => answer.map_err(|code| refused(doing, code)),
             None => Err(refused(doing, RDKafkaErrorCode::Fail)),
+        }
+    }
+
+    fn unknown(&self, setting: &str, why: &'static str, access: &str) -> Refusal {
+        let allow = format!("--add --allow-principal User:{} {access}", self.user);
+        Refusal {
+            setting: setting.to_owned(),
+            found: "not to be seen by this user".to_owned(),
+            wanted: "seen".to_owned(),
+            why,
+            mend: self.tool("kafka-acls.sh", &allow),
         }
     }
 
@@ -310,4 +361,9 @@ fn is_own(settings: &ConfigResource, name: &str) -> bool {
 
 fn shown(found: &str, own: bool) -> String {
     if own { found.to_owned() } else { format!("{found}, by a default of the cluster") }
+}
+
+/// What lets a user see how the topic of transactions is kept.
+fn describe_topic() -> String {
+    format!("--operation Describe --operation DescribeConfigs --topic {TRANSACTIONS}")
 }
