@@ -248,8 +248,8 @@ fn every_command_works_on_a_topic_or_names_the_one_that_does() {
     ledger.run(&["rollout", "timeline", "trial"]).ok();
     ledger.run(&["audit", "gaps"]).ok();
     ledger.run(&["schedule", "show"]).ok();
-    let token = ["token", "create", "--for", "ci", "--scope", "events:read", UNSAFE];
-    ledger.run(&token).ok();
+    let token = ["token", "create", "--for", "ci", "--scope", "events:read", "--expires", "P30D"];
+    ledger.run(&[&token[..], &[UNSAFE]].concat()).ok();
     assert_eq!(ledger.run(&["token", "list", "--output", "jsonl"]).ok().lines().len(), 1);
     let made = ledger.entries();
     assert_eq!(made.last().unwrap()["event"]["type"], "rollout.token.created.v1");

@@ -135,6 +135,7 @@ fn guests_stay_in_their_rooms() {
                 "ledger/src/log/kafka/candidate.rs",
                 "ledger/src/log/kafka/check.rs",
                 "ledger/src/log/kafka/client.rs",
+                "ledger/src/log/kafka/cluster.rs",
                 "ledger/src/log/kafka/create.rs",
                 "ledger/src/log/kafka/producer.rs",
                 "ledger/src/log/kafka/reader.rs",

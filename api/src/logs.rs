@@ -118,7 +118,7 @@ pub fn topic_stat(home: &Home) -> anyhow::Result<Option<Value>> {
 
 /// A log to be read from one end to the other.
 pub enum Reading {
-    Segments(SegmentLog),
+    Segments(Box<SegmentLog>),
     Topic(Arc<dyn Log>),
 }
 
@@ -130,7 +130,7 @@ impl Reading {
     pub fn of(home: &Home) -> anyhow::Result<Reading> {
         Ok(match of_kafka(home)? {
             Some(topic) => Reading::Topic(kafka::readable(home, &topic)?),
-            None => Reading::Segments(segments_of(home)?),
+            None => Reading::Segments(Box::new(segments_of(home)?)),
         })
     }
 
@@ -157,8 +157,7 @@ impl Reading {
                 let history = History::of(log.clone());
                 history.each(from.0, |entry| {
                     let (header, hash) = (*entry.header(), entry.hash());
-                    let payload = entry.payload().map(|payload| &payload[..]);
-                    each(&Stored { header, hash, payload, left: 0 }).map(|()| true)
+                    each(&Stored { header, hash, payload: entry.payload(), left: 0 }).map(|()| true)
                 })?;
                 Ok(history.head)
             }

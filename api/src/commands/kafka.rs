@@ -64,18 +64,16 @@ fn join(context: &Context, address: &Address, key: &PseudonymKey) -> anyhow::Res
 
 /// Says what could lose entries.
 fn check(context: &Context, asked: Option<Address>) -> anyhow::Result<()> {
-    let Look { address, cluster, inspection } = match asked {
-        Some(address) => {
-            let home = Home::at(&context.data_dir).asking(context.asked.clone());
-            look::look_at(&home, &address)?
-        }
-        None => {
-            let home = context.home()?;
-            let Some(topic) = Topic::of(&home)? else {
-                let what = "the log of this directory is no topic: name one, or another --data-dir";
-                return Err(fail(Code::Usage, what));
-            };
-            look::look(&home, &topic)?
+    let home = match asked {
+        Some(_) => Home::at(&context.data_dir).asking(context.asked.clone()),
+        None => context.home()?,
+    };
+    let Look { address, cluster, inspection } = match (asked, Topic::of(&home)?) {
+        (Some(address), _) => look::look_at(&home, &address)?,
+        (None, Some(topic)) => look::look(&home, &topic)?,
+        (None, None) => {
+            let what = "the log of this directory is no topic: name one, or another --data-dir";
+            return Err(fail(Code::Usage, what));
         }
     };
     let (refusals, unknown) = (&inspection.refusals.0, &inspection.unknown.0);

@@ -1,6 +1,9 @@
 //! What a cluster says of itself, and the topic beside a ledger's.
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{
+    consumer::{BaseConsumer, Consumer as _},
+    groups::GroupInfo,
+};
 
 use super::{
     KafkaLog,
@@ -76,7 +79,7 @@ impl KafkaLog {
         let admin = admin(address, options)?;
         let list = admin.inner().fetch_group_list(Some(&group), ANSWER);
         let list = list.map_err(failed(format_args!("asking for the members of group {group}")))?;
-        let members = list.groups().iter().flat_map(|group| group.members());
+        let members = list.groups().iter().flat_map(GroupInfo::members);
         Ok(members.map(|member| member.client_host().trim_start_matches('/').to_owned()).collect())
     }
 
