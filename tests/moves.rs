@@ -5,8 +5,8 @@ use std::{fs, path::Path, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Ledger, Ran, copy_dir, feed, ndjson, note, notes, wait},
-    kafka_broker::{UNSAFE, cluster, fresh, joined, topic},
+    harness::{Ledger, Ran, Server, copy_dir, feed, ndjson, note, notes, wait},
+    kafka_broker::{self, UNSAFE, cluster, fresh, joined, topic},
 };
 
 /// A ledger in segments that has recorded something.
@@ -181,6 +181,38 @@ fn a_ledger_with_a_running_server_does_not_move() {
     assert_eq!(server.post(&note("b", "goes on")).status, 201);
     server.stop();
     move_to(&ledger, &address).ok();
+}
+
+/// A topic cannot erase, and the law is not met by a move that takes the payload along.
+#[test]
+fn a_topic_that_was_copied_to_before_a_redaction_is_not_moved_to() {
+    let (ledger, address) = (recorded(5), fresh());
+    copy(&ledger, &address).ok();
+    ledger.run(&["event", "redact", "2", "--reason", "by law"]).ok();
+    let copied = copy(&ledger, &address).ok();
+    assert_eq!(copied.says("cannot erase them").json()["pending"], json!([2]));
+    move_to(&ledger, &address).exits(5).says("before it was redacted").says("nothing was moved");
+    ledger.append(&[note("b", "goes on")]).ok();
+    assert_eq!(move_to(&ledger, &fresh()).ok().json()["erased"], 1);
+    assert_eq!(ledger.verifies()["redactions"][0]["erased"], true);
+}
+
+/// It hears of the move when it writes.
+#[test]
+fn a_server_on_another_machine_is_shut_out_by_a_move_and_does_not_start_again() {
+    let ((ledger, first), second) = (kafka_broker::ledger(), fresh());
+    let (other, ran) = joined(&ledger, &first);
+    ran.ok();
+    let args = ["serve", "--listen", "127.0.0.1:0", "--scheduler", "off", UNSAFE];
+    let server = Server::start(other.command(&args));
+    server.ready();
+    assert_eq!(server.post(&note("a", "before")).status, 201);
+    move_to(&ledger, &second).ok();
+    let answer = server.try_post(&note("b", "after"));
+    assert!(answer.is_ok_and(|answer| answer.status != 201), "it is told that nothing is certain");
+    server.ended().exits(75);
+    refuses_to_serve(&other, &[]).says(topic(&second));
+    assert_eq!(ledger.noted(), ["a"]);
 }
 
 /// Killed again and again, each time a little later, until one run gets through.
