@@ -77,6 +77,9 @@ fn a_copy_on_kafka_is_brought_up_to_date_and_is_no_home() {
 #[test]
 fn a_move_to_kafka_takes_the_directory_along_and_the_old_log_refuses_writers() {
     let (ledger, address) = (recorded(40), fresh());
+    let server = ledger.serve();
+    server.ready();
+    server.stop();
     let (entries, old_head) = (ledger.entries(), head(&ledger));
     let old = kept(&ledger);
     let moved = move_to(&ledger, &address).ok().json();
@@ -98,6 +101,13 @@ fn a_move_to_kafka_takes_the_directory_along_and_the_old_log_refuses_writers() {
     // It goes on there.
     append(&ledger, &[note("after", "on Kafka")]).ok();
     assert_eq!(ledger.noted().len(), 41);
+    // The views of before go on, too.
+    let args = ["serve", "--listen", "127.0.0.1:0", "--scheduler", "off", UNSAFE];
+    let server = Server::start(ledger.command(&args));
+    server.ready();
+    assert_eq!(server.get("/api/v1/rollouts/trial").status, 200);
+    assert_eq!(server.post(&note("served", "on Kafka")).status, 201);
+    server.stop();
 
     // The old segments end with the move, and a service on them names the new home.
     fs::remove_dir_all(old.dir.join("log")).unwrap();

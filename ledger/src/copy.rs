@@ -17,7 +17,7 @@ use crate::{
     chain::Head,
     draft::{BATCH_LEN_MAX, BATCH_SIZE_MAX},
     entry::{Entry, Hash, Header, Seq},
-    log::{Damage, Log, LogError, pages, segments::may_be_erased},
+    log::{Damage, Log, LogError, segments::may_be_erased},
     verify::{
         VerifyOptions,
         rules::{Checks, Findings, Rules},
@@ -28,6 +28,10 @@ use crate::{
 /// How many pages are read ahead while one is stored: with the one that is stored and the one that is read, at most
 /// four are in memory.
 const AHEAD_MAX: usize = 2;
+/// Bytes of payloads that a page is to hold, by the size of those in the page before: 4 MiB, several commits.
+const PAGE_SIZE: usize = 4 * 1024 * 1024;
+/// Entries of the first page, of which the size is not known yet.
+const FIRST_PAGE_LEN: usize = 16;
 
 /// Why a log was not copied. Nothing of the source was changed; what the target has got by then is sound, and
 /// copying again goes on there.
@@ -199,6 +203,29 @@ fn compare(source: &dyn Log, survey: &Survey, target: &dyn Log) -> Result<(), Co
 
 fn hash_at(log: &dyn Log, seq: Seq) -> Result<Option<Hash>, LogError> {
     Ok(log.headers(seq, 1)?.first().map(Header::hash))
+}
+
+/// The entries from one place to before another, in pages of as many as are in one commit, or fewer of large ones.
+/// An error is the last page.
+fn pages(log: &dyn Log, from: Seq, end: Seq) -> impl Iterator<Item = Result<Vec<Entry>, LogError>> {
+    let (mut next, mut len) = (from, FIRST_PAGE_LEN);
+    std::iter::from_fn(move || {
+        let left = usize::try_from(end.0.saturating_sub(next.0)).unwrap_or(usize::MAX);
+        if left == 0 {
+            return None;
+        }
+        let page = log.read(next, len.min(left));
+        next = match &page {
+            Ok(page) => {
+                let size = |entry: &Entry| entry.payload().map_or(0, <[u8]>::len);
+                let mean = page.iter().map(size).sum::<usize>().div_ceil(page.len().max(1));
+                len = (PAGE_SIZE / mean.max(1)).clamp(1, BATCH_LEN_MAX);
+                page.last()?.seq().next()
+            }
+            Err(_) => end,
+        };
+        Some(page)
+    })
 }
 
 /// The entry as it is copied.

@@ -92,7 +92,8 @@ fn judged(copy: &Home, head: Option<(Seq, Hash)>, accept: bool) -> anyhow::Resul
     let unfinished = Mark::read(copy.dir())?.is_some_and(|mark| mark.head.is_none());
     if unfinished && !accept {
         let what = "the copy is a backup that was never finished, so entries may be missing";
-        let way = "run `backup` into it once more, or say --accept-loss, which is recorded";
+        let way = "run the command that began it once more (`backup`, `log copy` or `log move`), or say \
+                   --accept-loss, which is recorded";
         return Err(fail(Code::Conflict, format!("{what}; {way}")));
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

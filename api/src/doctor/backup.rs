@@ -30,6 +30,11 @@ pub(super) fn backup(home: &Home) -> Option<Check> {
         let finding = format!("a backup that process {pid} is making; it is not finished yet");
         return Some(Check::warning(name, finding, "wait for its end, and look again"));
     }
+    if mark.home.is_some() {
+        let finding = "a ledger was moving here, and the move was never finished";
+        let remedy = format!("finish it: `rollout-ledger log move --to {dir} --data-dir LEDGER`");
+        return Some(Check::problem(name, finding, remedy));
+    }
     Some(Check::problem(
         name,
         "a backup that was never finished, so entries are missing; nothing in it was judged",
