@@ -19,6 +19,7 @@ mod documented;
 mod faults;
 mod harness;
 mod http;
+mod kafka_access;
 mod kafka_broker;
 mod kafka_ledger;
 mod kafka_roles;
