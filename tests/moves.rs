@@ -225,6 +225,34 @@ fn a_server_on_another_machine_is_shut_out_by_a_move_and_does_not_start_again() 
     assert_eq!(ledger.noted(), ["a"]);
 }
 
+/// As `docs/KAFKA.md` says under Disasters.
+#[test]
+fn a_topic_that_is_lost_is_made_good_from_a_copy() {
+    let (ledger, first, second) = (recorded(5), fresh(), fresh());
+    move_to(&ledger, &first).ok();
+    append(&ledger, &notes("b", 3)).ok();
+    let back = Ledger::absent();
+    let dir = back.dir.to_str().unwrap();
+    let head = copy(&ledger, dir).ok().json()["head"].clone();
+    cluster().tool("kafka-topics.sh", &["--delete", "--topic", topic(&first)]);
+
+    // A copy is no home yet.
+    move_to(&back, &second)
+        .exits(5)
+        .says("`rollout-ledger restore` makes this one the ledger's home");
+    let known = format!("{}:{}", head["seq"], head["hash"].as_str().unwrap());
+    back.run(&["restore", dir, "--head", &known, "--reason", "the topic is lost"]).ok();
+    fs::create_dir_all(back.dir.join("keys")).unwrap();
+    let key = "keys/pseudonym.key";
+    fs::copy(ledger.dir.join(key), back.dir.join(key)).unwrap();
+    move_to(&back, &second).ok();
+    append(&back, &[note("c", "goes on")]).ok();
+    assert_eq!(back.noted().len(), 9);
+    let (other, ran) = joined(&back, &second);
+    ran.ok();
+    assert_eq!(other.noted().len(), 9);
+}
+
 /// Killed again and again, each time a little later, until one run gets through.
 #[test]
 fn a_move_that_is_killed_is_finished_by_the_same_command() {
