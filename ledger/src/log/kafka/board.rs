@@ -19,7 +19,7 @@ use rdkafka::{
 
 use super::{
     address::{InvalidKafkaAddress, KafkaAddress, KafkaOptions},
-    client::{ANSWER, config, consumer, failed, lock},
+    client::{ANSWER, config, consumer, ends, failed, lock},
 };
 use crate::log::LogError;
 
@@ -44,7 +44,7 @@ impl KafkaBoard {
         let topic = control_of(address)?.topic().to_owned();
         let consumer = consumer(address, options)?;
         let doing = format!("asking where topic {topic} ends");
-        let (low, high) = consumer.fetch_watermarks(&topic, 0, ANSWER).map_err(failed(&doing))?;
+        let (low, high) = ends(&consumer, &topic).map_err(failed(&doing))?;
         let first = low.max(high.saturating_sub(FIRST_LEN));
         let mut partition = TopicPartitionList::new();
         partition

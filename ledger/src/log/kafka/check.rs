@@ -11,7 +11,7 @@ use rdkafka::{
 
 use super::{
     address::{KafkaAddress, KafkaOptions},
-    client::{ANSWER, admin, failed, refused, wait_for},
+    client::{ANSWER, BROKER_ANSWER, admin, failed, refused, wait_for},
 };
 use crate::log::{
     LogError,
@@ -253,7 +253,8 @@ impl<'a> Inspector<'a> {
         Ok(())
     }
 
-    /// A user who may not describe brokers cannot ask this, and is told what is not known then.
+    /// One that is down or hangs does not answer, though the others name it for some seconds yet, and keeps nobody from
+    /// writing; a user who may not describe brokers cannot ask this. Either is told what is not known then.
     fn brokers(&self, metadata: &Metadata, all: &mut Vec<Refusal>, unknown: &mut Vec<Refusal>) {
         for broker in metadata.brokers() {
             let Ok(settings) = self.settings(ResourceSpecifier::Broker(broker.id())) else {
@@ -295,10 +296,12 @@ impl<'a> Inspector<'a> {
 
     fn settings(&self, of: ResourceSpecifier<'_>) -> Result<ConfigResource, LogError> {
         let doing = format!("asking {} for the settings of {of:?}", self.address.brokers());
-        let mut options = AdminOptions::new().request_timeout(Some(ANSWER));
-        if let ResourceSpecifier::Broker(id) = of {
-            options = options.broker_id(id);
-        }
+        let options = match of {
+            ResourceSpecifier::Broker(id) => {
+                AdminOptions::new().request_timeout(Some(BROKER_ANSWER)).broker_id(id)
+            }
+            _ => AdminOptions::new().request_timeout(Some(ANSWER)),
+        };
         let answers = wait_for(self.admin.describe_configs([&of], &options));
         let mut answers = answers.map_err(failed(&doing))?;
         match answers.pop() {

@@ -13,7 +13,7 @@ use rdkafka::{
     ClientConfig,
     admin::AdminClient,
     client::DefaultClientContext,
-    consumer::BaseConsumer,
+    consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
 };
 
@@ -25,6 +25,13 @@ pub(super) const ANSWER: Duration = Duration::from_secs(30);
 
 /// The group that consumers name, because they must. None ever joins it or stores an offset there.
 pub(super) const GROUP: &str = "ledger-reader";
+
+/// How long one broker is asked. One that is up answers within milliseconds; one that hangs is the leader of what it
+/// led, and named by the others, for some seconds yet.
+pub(super) const BROKER_ANSWER: Duration = Duration::from_secs(5);
+/// After how many milliseconds a consumer takes a broker for gone that does not send what it has, a megabyte at most,
+/// and asks who leads now. librdkafka's own minute is longer than a writer waits for what it has committed.
+const FETCH_MS: &str = "10000";
 
 /// What every client begins with: the caller's settings, so that ours come last and win.
 pub(super) fn config(address: &KafkaAddress, options: &KafkaOptions) -> ClientConfig {
@@ -41,7 +48,11 @@ pub(super) fn consumer(
     address: &KafkaAddress,
     options: &KafkaOptions,
 ) -> Result<BaseConsumer, LogError> {
-    config(address, options)
+    let mut config = config(address, options);
+    if config.get("socket.timeout.ms").is_none() {
+        config.set("socket.timeout.ms", FETCH_MS);
+    }
+    config
         // `assign` fails without a group. Nothing is ever committed to it.
         .set("group.id", GROUP)
         .set("enable.auto.commit", "false")
@@ -54,6 +65,30 @@ pub(super) fn consumer(
         .set("allow.auto.create.topics", "false")
         .create()
         .map_err(failed("making a consumer"))
+}
+
+/// Where a topic's partition 0 begins, and where all is decided up to. If its leader does not answer, who leads is
+/// asked again.
+pub(super) fn ends(consumer: &BaseConsumer, topic: &str) -> Result<(i64, i64), KafkaError> {
+    use RDKafkaErrorCode as Code;
+    let others = ANSWER.as_secs() / BROKER_ANSWER.as_secs();
+    for _ in 1..others {
+        let ends = consumer.fetch_watermarks(topic, 0, BROKER_ANSWER);
+        match ends.as_ref().err().and_then(KafkaError::rdkafka_error_code) {
+            Some(
+                Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::BrokerTransportFailure
+                | Code::NotLeaderForPartition
+                | Code::LeaderNotAvailable,
+            ) => {
+                // It says nothing that the next question would not.
+                let _ = consumer.fetch_metadata(Some(topic), BROKER_ANSWER);
+            }
+            _ => return ends,
+        }
+    }
+    consumer.fetch_watermarks(topic, 0, BROKER_ANSWER)
 }
 
 /// A client that creates and describes topics.

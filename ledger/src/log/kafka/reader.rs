@@ -11,7 +11,7 @@ use rdkafka::{
 use super::{
     access::{Access, named},
     address::{KafkaAddress, KafkaOptions},
-    client::{ANSWER, consumer, failed},
+    client::{consumer, ends, failed},
     record::to_entry,
 };
 use crate::{
@@ -59,7 +59,7 @@ impl Reader {
     /// The first offset, and the one after the last that is decided (the last stable offset).
     pub(super) fn bounds(&self) -> Result<(i64, i64), LogError> {
         let topic = self.topic();
-        let bounds = self.consumer.fetch_watermarks(topic, 0, ANSWER);
+        let bounds = ends(&self.consumer, topic);
         bounds.map_err(failed(format_args!("asking where topic {topic} ends"))).map_err(named(
             &self.address,
             &self.options,

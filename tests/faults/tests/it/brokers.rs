@@ -12,7 +12,7 @@ use crate::{
 
 /// A new leader and a new coordinator are chosen within seconds; a commit that was under way has to time out, and the
 /// writer to take the log over again.
-const BACK: Duration = Duration::from_secs(45);
+const BACK: Duration = Duration::from_secs(30);
 /// A commit comes all the time.
 const COMES: Duration = Duration::from_secs(30);
 
@@ -118,6 +118,22 @@ fn t3_the_leader_hangs_and_goes_on() {
         story.fault(format!("broker {node}, the leader, hangs for {seconds} s"));
         stage.cluster.pause(node);
         story.pass(Duration::from_secs(seconds));
+        stage.cluster.resume(node);
+        story.healed(BACK);
+    }
+    story.end();
+}
+
+/// T3: a writer has to be started while a broker hangs, whichever it is, and must not wait until that one is given up.
+#[test]
+fn t3_the_log_is_taken_over_while_a_broker_hangs() {
+    let (stage, mut story) = three("t3-over");
+    while story.another_round(1) {
+        let node = usize::try_from(story.chance.between(1, 4)).unwrap();
+        story.fault(format!("broker {node} hangs, and the writer is killed"));
+        stage.cluster.pause(node);
+        story.service.kill_all();
+        story.healed(BACK);
         stage.cluster.resume(node);
         story.healed(BACK);
     }

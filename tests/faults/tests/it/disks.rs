@@ -14,7 +14,7 @@ const LARGE: (usize, usize) = (6, 200_000);
 /// How long it may take all the same.
 const FULL: Duration = Duration::from_mins(2);
 /// The others notice at once that a broker has gone; a commit that was under way may have to time out.
-const BACK: Duration = Duration::from_secs(45);
+const BACK: Duration = Duration::from_secs(30);
 
 /// T9: a replica's disk is full, or the leader's, in turn. The broker stops, the others go on, and with room it is back.
 #[test]
