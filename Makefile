@@ -49,7 +49,7 @@ bench-api:
 
 # The ledger on Apache Kafka beside a bare producer and consumer, on one broker that it starts: minutes.
 bench-kafka:
-	$(CARGO) bench --locked -p ledger --bench kafka
+	$(CARGO) bench --locked -p ledger --bench kafka --bench kafka_copy
 	$(CARGO) bench --locked -p api --bench kafka
 
 # Any bytes for the frame decoder, and any files for a log's directory: so many seconds each.

@@ -63,8 +63,8 @@ fn main() {
         report(name, "entries/s", per_second(ours), per_second(baseline), (">=", target));
     };
     line("copy_segments_to_kafka", there, bare_there, 0.7);
-    line("copy_kafka_to_segments", back, bare_back, 0.3);
-    line("copy_check_on_kafka", checked, bare_back, 0.3);
+    line("copy_kafka_to_segments", back, bare_back, 0.7);
+    line("copy_check_on_kafka", checked, bare_back, 0.7);
 }
 
 fn options() -> KafkaOptions {
