@@ -152,7 +152,10 @@ fn a_payload_redacted_on_kafka_goes_with_the_next_topic() {
     assert_eq!(again["stored"], 0);
     append(&old, &[note("other", "from the other machine")]).ok();
     assert!(old.noted().contains(&"next".to_owned()));
-    // Home it cannot go.
+    // A service that is told to use the old topic, and a new machine.
+    refuses_to_serve(&ledger, &["--log", &first]).says("--log names topic");
+    joined(&ledger, &first).1.exits(5).says("moved to another home");
+    // It cannot go where it was.
     move_to(&ledger, &first).exits(5);
 }
 

@@ -157,9 +157,12 @@ fn only_tidying_left(
                 if left.as_ref() != Some(&here) {
                     return Ok(None);
                 }
+                logs::kafka::copies::keep_properties(home, properties)?;
                 place::set_aside(home)?;
             } else if logs::kafka::copies::home_of(home, address, properties)? != here {
                 return Ok(None);
+            } else {
+                logs::kafka::copies::keep_properties(home, properties)?;
             }
             let log = logs::readable(home)?;
             check_home(home, &*log)?;

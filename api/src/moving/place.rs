@@ -126,9 +126,9 @@ impl Target {
         self.log.close()?;
         match &self.kind {
             Kind::Topic(topic) => {
-                logs::kafka::copies::keep_properties(from, properties)?;
                 topic.write(from)?;
                 after(super::Step::Named)?;
+                logs::kafka::copies::keep_properties(from, properties)?;
                 set_aside(from)
             }
             Kind::Directory { home, mark, .. } => {
