@@ -31,7 +31,7 @@ use self::{
     places::Places,
     pool::Pool,
     producer::Producer,
-    reader::{PATIENCE, Reader, truncated},
+    reader::{NO_END, PATIENCE, Reader, truncated},
 };
 pub use self::{
     address::{Anchor, InvalidKafkaAddress, KafkaAddress, KafkaOptions},
@@ -207,7 +207,7 @@ impl KafkaLog {
         let mut left = limit;
         if wait && left > 0 {
             left -= 1;
-            if self.next(&mut tail, i64::MAX, 0)?.is_none() {
+            if self.next(&mut tail, NO_END, 0)?.is_none() {
                 left = 0;
             }
         }
@@ -330,8 +330,13 @@ impl KafkaLog {
         named(&self.address, &self.options, Access::Write(Some(id)))
     }
 
-    /// A fresh producer. Whether another writer was there meanwhile, the log tells.
+    /// A fresh producer. Whether another writer was there meanwhile, the log tells: before it is made, so that a
+    /// writer that has begun is not shut out, and after it, when none can begin any more.
     fn renewed(&self, ledger: Option<&str>, head: Head) -> Result<Producer, LogError> {
+        self.catch_up()?;
+        if self.end().head != head {
+            return Err(LogError::Fenced);
+        }
         let producer = self.take_over(ledger)?;
         self.catch_up()?;
         if self.end().head == head { Ok(producer) } else { Err(LogError::Fenced) }
@@ -371,7 +376,7 @@ impl KafkaLog {
         let mut tail = lock(&self.tail);
         let mut last = None;
         for entry in entries {
-            let Some((read, offset)) = tail.next(i64::MAX, PATIENCE)? else {
+            let Some((read, offset)) = tail.next(NO_END, PATIENCE)? else {
                 return Err(LogError::InDoubt(None));
             };
             if read != *entry {
@@ -424,7 +429,7 @@ impl Log for KafkaLog {
             entries.push(self.find(&mut reader, from)?);
         }
         while entries.len() < len {
-            let (entry, _) = expected(reader.next(i64::MAX, PATIENCE)?, from)?;
+            let (entry, _) = expected(reader.next(NO_END, PATIENCE)?, from)?;
             entries.push(entry);
         }
         self.pool.give_back(reader);

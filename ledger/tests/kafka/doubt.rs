@@ -2,7 +2,10 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use kafka_cluster::{Action, Cluster, Options, Proxy, api_key::END_TXN};
+use kafka_cluster::{
+    Action, Cluster, Options, Proxy,
+    api_key::{END_TXN, FETCH},
+};
 use ledger::{Entry, KafkaAddress, KafkaLog, KafkaOptions, Log, LogError, Seq};
 
 use crate::{brokers, story::chain};
@@ -102,4 +105,37 @@ fn a_broker_that_is_away_leaves_doubt_and_comes_back() {
     assert!((2..=4).contains(&stored));
     again.append(&entries[stored..]).unwrap();
     assert_eq!(again.read(Seq(0), 100).unwrap(), *entries);
+}
+
+/// Whoever took silence for the end of the log would write after an earlier entry.
+#[test]
+fn a_log_whose_leader_falls_silent_is_not_opened_short() {
+    let _one = ONE.lock();
+    let Lossy { proxy, address, entries, .. } = &lossy();
+    proxy.set_rule(|request| if request.api_key == FETCH { Action::Hold } else { Action::Forward });
+    let unheard = KafkaLog::open(address, &options()).unwrap_err();
+    assert!(matches!(unheard, LogError::Unavailable { .. }), "{unheard:?}");
+    let unheard = KafkaLog::open_read_only(address, &options()).unwrap_err();
+    assert!(matches!(unheard, LogError::Unavailable { .. }), "{unheard:?}");
+    proxy.clear_rule();
+    proxy.release();
+    let log = KafkaLog::open(address, &options()).unwrap();
+    log.append(&entries[2..]).unwrap();
+    assert_eq!(log.read(Seq(0), 100).unwrap(), *entries);
+}
+
+/// A writer that lost its connections makes itself a fresh producer, but not where another one writes.
+#[test]
+fn a_writer_that_was_cut_off_does_not_shut_out_who_took_over() {
+    let _one = ONE.lock();
+    let Lossy { proxy, address, entries, .. } = &lossy();
+    let first = KafkaLog::open(address, &options()).unwrap();
+    first.append(&entries[2..4]).unwrap();
+    proxy.partition(true);
+    proxy.partition(false);
+    let second = KafkaLog::open(address, &options()).unwrap();
+    second.append(&entries[4..6]).unwrap();
+    assert!(matches!(first.append(&entries[4..5]), Err(LogError::Fenced)));
+    second.append(&entries[6..]).unwrap();
+    assert_eq!(second.read(Seq(0), 100).unwrap(), *entries);
 }

@@ -108,6 +108,12 @@ pub(super) fn failed(doing: impl fmt::Display) -> impl FnOnce(KafkaError) -> Log
 /// `PermissionDenied` where someone else must allow it.
 pub(super) fn told(error: KafkaError) -> io::Error {
     use RDKafkaErrorCode as Code;
+    if let KafkaError::ClientConfig(_, _, name, _) = &error {
+        // Its own text shows the value, which may be a password.
+        let what =
+            format!("the Kafka setting {name} is not known, or cannot have the value it has");
+        return io::Error::new(io::ErrorKind::InvalidInput, what);
+    }
     let kind = match error.rdkafka_error_code() {
         Some(
             Code::BrokerTransportFailure
@@ -170,4 +176,23 @@ pub(super) fn wait_for<T>(future: impl Future<Output = T>) -> T {
 /// Takes a lock that librdkafka's threads share, so it is never shuttle's (`crate::sync`), whoever panicked with it.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_does_not_fit_is_named_without_its_value() {
+        let address = "kafka://127.0.0.1:1/ledger".parse().unwrap();
+        for name in ["sasl.pasword", "security.protocol"] {
+            let properties = vec![(name.to_owned(), "hunter2".to_owned())];
+            let options = KafkaOptions { properties, ..KafkaOptions::default() };
+            let Err(LogError::Unavailable { source, .. }) = consumer(&address, &options) else {
+                panic!("{name} was taken");
+            };
+            let said = format!("{source} {source:?}");
+            assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
+        }
+    }
 }

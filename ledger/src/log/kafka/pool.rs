@@ -7,7 +7,7 @@ use super::{
     client::lock,
     expected,
     places::{SPACING, guess, no_later_than},
-    reader::{PATIENCE, Reader},
+    reader::{NO_END, PATIENCE, Reader},
 };
 use crate::{
     entry::{Entry, Seq},
@@ -106,7 +106,7 @@ impl KafkaLog {
                 break;
             }
             reader.seek(at, None)?;
-            let (entry, offset) = expected(reader.next(i64::MAX, PATIENCE)?, seq)?;
+            let (entry, offset) = expected(reader.next(NO_END, PATIENCE)?, seq)?;
             if entry.seq() == seq {
                 return Ok(entry);
             }
@@ -117,7 +117,7 @@ impl KafkaLog {
         }
         reader.seek(begin, None)?;
         loop {
-            let (entry, _) = expected(reader.next(i64::MAX, PATIENCE)?, seq)?;
+            let (entry, _) = expected(reader.next(NO_END, PATIENCE)?, seq)?;
             if entry.seq() == seq {
                 return Ok(entry);
             }

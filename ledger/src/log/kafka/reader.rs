@@ -1,6 +1,6 @@
 //! Reads the committed records of a topic in order, and refuses what does not chain.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
@@ -24,6 +24,9 @@ use crate::{
 const WAIT: Duration = Duration::from_millis(100);
 /// How many waits without a record mean that the cluster does not answer: as long as any question may take.
 pub(super) const PATIENCE: u32 = 300;
+
+/// For whoever waits for what is not there yet.
+pub(super) const NO_END: i64 = i64::MAX;
 
 /// A consumer, and how far it has read.
 pub(super) struct Reader {
@@ -85,7 +88,7 @@ impl Reader {
     }
 
     /// The next record and its offset, which follows the one before. `None` when the offset `end` is reached, or
-    /// after so many waits.
+    /// after so many waits if there is no end.
     pub(super) fn next(&mut self, end: i64, waits: u32) -> Result<Option<(Entry, i64)>, LogError> {
         if let Some(damage) = &self.halted {
             return Err(LogError::Corrupt(damage.clone()));
@@ -107,7 +110,7 @@ impl Reader {
             let mut polled = self.consumer.poll(Duration::ZERO);
             if polled.is_none() {
                 // Asked only when nothing is there: librdkafka answers it from another thread.
-                if end < i64::MAX && self.passed() >= end {
+                if end < NO_END && self.passed() >= end {
                     return Ok(None);
                 }
                 polled = self.consumer.poll(WAIT);
@@ -131,7 +134,15 @@ impl Reader {
             }
             if waited > waits {
                 let doing = format!("reading topic {} at offset {}", self.topic(), self.offset);
-                return trouble.map_or(Ok(None), |error| Err(failed(doing)(error)));
+                return match trouble {
+                    Some(error) => Err(failed(doing)(error)),
+                    None if end == NO_END => Ok(None),
+                    // Silence is not the end: whoever took it for that would write after an earlier entry.
+                    None => Err(LogError::Unavailable {
+                        doing: format!("{doing} of {end}, from which nothing comes"),
+                        source: io::ErrorKind::TimedOut.into(),
+                    }),
+                };
             }
         }
         Ok(None)
