@@ -1,4 +1,5 @@
-//! How fast a ledger records on Apache Kafka, on a real broker that it starts: `cargo bench -p ledger --bench kafka`.
+//! How fast a ledger records on Apache Kafka, on real brokers that it starts: `cargo bench -p ledger --bench kafka`,
+//! or a part of it: `-- one`, `-- beside`, `-- three`.
 //!
 //! The baseline is a bare transactional producer of librdkafka that sends the same payloads, as many in a transaction,
 //! and takes turns with the ledger; of reading, a bare consumer that checks nothing.
@@ -45,22 +46,30 @@ const TURN: usize = 10;
 const REPLAYED: usize = 100_000;
 
 fn main() {
-    one_broker();
-    three_brokers();
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let wanted = |part: &str| args.is_empty() || args.iter().any(|arg| arg == part);
+    if wanted("one") || wanted("beside") {
+        one_broker(wanted("one"));
+    }
+    if wanted("three") {
+        three_brokers();
+    }
 }
 
-fn one_broker() {
+fn one_broker(all: bool) {
     let bench = Bench::start(Options::default());
-    bench.append("", 1, 120);
-    bench.append("", 64, 120);
-    bench.append("", 1_024, 60);
-    bench.compressed(40);
-    bench.callers();
+    if all {
+        bench.append("", 1, 120);
+        bench.append("", 64, 120);
+        bench.append("", 1_024, 60);
+        bench.compressed(40);
+        bench.callers();
+        bench.replay();
+    }
     for ledgers in [1, 2, 4] {
         bench.side_by_side(ledgers, 1_024, 20);
     }
     bench.side_by_side(16, 1, 40);
-    bench.replay();
 }
 
 /// As a ledger should be kept; here all three share one machine.
@@ -237,9 +246,11 @@ impl Bench {
         let bare: Vec<_> =
             (0..ledgers).map(|n| self.bare(&format!("beside.bare.{ledgers}.{n}"))).collect();
         let (mut ours, mut baseline) = (Duration::ZERO, Duration::ZERO);
+        let (mut work, mut bare_work) = (Duration::ZERO, Duration::ZERO);
         for turn in 0..commits / TURN {
             let batch = |n| payloads((turn * TURN + n) * batch_len, batch_len, PAYLOAD_SIZE);
             let batches: Vec<_> = (0..TURN).map(batch).collect();
+            let begun = processor_time();
             baseline += time(|| {
                 thread::scope(|scope| {
                     for producer in &bare {
@@ -247,8 +258,10 @@ impl Bench {
                     }
                 });
             });
+            bare_work += processor_time().saturating_sub(begun);
             let drafted = || batches.iter().cloned().map(submissions).collect::<Vec<_>>();
             let all: Vec<_> = writers.iter().map(|_| drafted()).collect();
+            let begun = processor_time();
             ours += time(|| {
                 thread::scope(|scope| {
                     for (writer, own) in writers.iter_mut().zip(all) {
@@ -256,10 +269,17 @@ impl Bench {
                     }
                 });
             });
+            work += processor_time().saturating_sub(begun);
         }
         let events = ledgers * batch_len * commits;
         let name = format!("kafka_ledgers_{ledgers}_of_{batch_len}");
         report(&name, "events/s", rate(events, ours), rate(events, baseline), (">=", 0.7));
+        let each = |work: Duration| work.as_secs_f64() * 1e6 / events as f64;
+        println!(
+            "{name}: {:.1} us of processor time an event, {:.1} of the bare producer, in this process",
+            each(work),
+            each(bare_work)
+        );
     }
 
     /// Reading and checking a whole topic, as a view that is made anew does.
@@ -283,6 +303,15 @@ impl Bench {
         let rate = |elapsed| rate(3 * (REPLAYED + 1), elapsed);
         report("kafka_replay", "entries/s", rate(ours), rate(baseline), (">=", 0.5));
     }
+}
+
+/// What all threads of this process have used, in hundredths of a second.
+fn processor_time() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").expect("this is Linux");
+    let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.map(|field| field.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 /// The golden examples of all types, over and over, with ids of their own.
