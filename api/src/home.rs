@@ -133,7 +133,6 @@ impl Home {
     }
 
     /// The last record of a log on Kafka that was verified from here.
-    #[cfg(feature = "kafka")]
     pub(crate) fn anchor(&self) -> PathBuf {
         self.state().join("anchor.json")
     }
