@@ -263,3 +263,26 @@ fn every_command_works_on_a_topic_or_names_the_one_that_does() {
     let other = format!("{}:{}", head["head"]["seq"], "00".repeat(32));
     ledger.run(&["verify", "--head", &other]).exits(3);
 }
+
+/// A command that opened the log would shut the server out, which nobody on the other machine asked for.
+#[test]
+fn a_command_does_not_shut_out_the_server_of_another_machine() {
+    let (ledger, address) = ledger();
+    let (other, ran) = joined(&ledger, &address);
+    ran.ok();
+    let server = serve(&ledger);
+    assert_eq!(server.post(&note("a", "said")).status, 201);
+    let refused = append(&other, &[note("b", "said")]).exits(75);
+    refused.says("1 server of this ledger is at work").says(&server.url);
+    let doctor = other.run(&["doctor", "--output", "json"]).exits(1).json();
+    let checks = doctor["checks"].as_array().unwrap();
+    let writer = checks.iter().find(|check| check["check"] == "writer").unwrap();
+    let finding = writer["finding"].as_str().unwrap();
+    assert!(finding.contains("1 server is at work") && finding.contains(&server.url), "{finding}");
+    // Reading shuts out nobody, and the server goes on.
+    assert_eq!(other.noted(), ["a"]);
+    assert_eq!(server.post(&note("c", "said")).status, 201);
+    server.stop();
+    append(&other, &[note("b", "said")]).ok();
+    assert_eq!(ledger.noted(), ["a", "c", "b"]);
+}
