@@ -9,7 +9,7 @@ pub(crate) mod door;
 mod follow;
 mod ground;
 #[cfg(feature = "kafka")]
-mod group;
+pub(crate) mod group;
 mod office;
 mod settle;
 #[cfg(feature = "kafka")]

@@ -56,6 +56,13 @@ struct Notice {
     seal: String,
 }
 
+/// A notice that a server of the ledger with this key wrote.
+pub(crate) fn believed(key: &ForwardKey, notice: &[u8]) -> Option<WriterAt> {
+    let Notice { writer, seal } = serde_json::from_slice(notice).ok()?;
+    let sealed = key.is_sealed(&said(&writer), &seal);
+    (sealed && writer.url.len() <= URL_LEN_MAX).then_some(writer)
+}
+
 impl Group {
     /// Follows where the writer is and, if it stands by, waits for its turn.
     pub(super) fn enter(
@@ -103,11 +110,8 @@ impl Group {
         Notice { writer, seal }
     }
 
-    /// A notice that a server of this ledger wrote.
     fn believed(&self, notice: &[u8]) -> Option<WriterAt> {
-        let Notice { writer, seal } = serde_json::from_slice(notice).ok()?;
-        let sealed = self.key.is_sealed(&said(&writer), &seal);
-        (sealed && writer.url.len() <= URL_LEN_MAX).then_some(writer)
+        believed(&self.key, notice)
     }
 
     fn read_notices(&self, station: &Station, stop: &AtomicBool) {

@@ -124,6 +124,15 @@ fn who_lacks_an_access_is_told_the_command_that_gives_it() {
     let ids = (of("--transactional-id ledger-ledger.events"), of("ledger-0198c5a1-pilot"));
     assert_eq!(ids, (1, 1), "{typed:?}");
     assert_eq!(log.head().next, Seq(4));
+    // What this user may not see is told and not passed over, until it is allowed.
+    let hidden = log.unknown().0.clone();
+    let of = |what: &str| hidden.iter().filter(|found| found.setting.contains(what)).count();
+    assert_eq!((of("of broker 1"), of("__transaction_state")), (1, 1), "{hidden:?} {typed:?}");
+    drop(log);
+    hidden.iter().for_each(|found| type_in(&cluster, &found.mend));
+    let seen = KafkaLog::inspect(&address, &writer).unwrap();
+    assert_eq!(seen.unknown.0, []);
+    assert!(!seen.refusals.0.is_empty(), "it is one broker alone");
 
     let (log, typed) = follow_advice(&cluster, || KafkaLog::open_read_only(&address, &reader));
     assert_eq!(log.read(Seq(0), 9).unwrap(), entries[..4]);

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use super::{super::Topic, Address, anchor, reached, readable, refused, unreached};
 use crate::{
     exit::{Code, fail},
+    forward::ForwardKey,
     home::Home,
     moment,
+    serve::group::believed,
     station::WriterAt,
 };
 
@@ -64,6 +66,7 @@ pub fn writer(home: &Home, topic: &Topic) -> anyhow::Result<(Option<WriterAt>, V
     let (address, options) = super::address(home, topic)?;
     let servers = KafkaLog::servers(&address, &options).map_err(|e| unreached(e, &address))?;
     let board = KafkaBoard::open(&address, &options).map_err(|e| unreached(e, &address))?;
+    let key = ForwardKey::of(&home.pseudonym_key()?);
     let mut newest: Option<WriterAt> = None;
     // The end of the topic ends it, or a moment without news.
     loop {
@@ -71,8 +74,7 @@ pub fn writer(home: &Home, topic: &Topic) -> anyhow::Result<(Option<WriterAt>, V
         if news.is_empty() {
             return Ok((newest, servers));
         }
-        let notices =
-            news.iter().filter_map(|notice| serde_json::from_slice::<WriterAt>(notice).ok());
+        let notices = news.iter().filter_map(|notice| believed(&key, notice));
         newest = newest.into_iter().chain(notices).max_by_key(|writer| writer.seq);
     }
 }
@@ -84,7 +86,7 @@ pub fn writer(home: &Home, topic: &Topic) -> anyhow::Result<(Option<WriterAt>, V
 pub fn check_unserved(home: &Home) -> anyhow::Result<()> {
     let Some(topic) = super::super::of_kafka(home)? else { return Ok(()) };
     let (address, options) = super::address(home, &topic)?;
-    // Who may not see the group is shut out by no one else's word: the writer is fenced, not wrong.
+    // A user who may not see the group can still write: the server is shut out then, and nothing is lost.
     let servers = KafkaLog::servers(&address, &options).unwrap_or_default();
     if servers.is_empty() {
         return Ok(());
@@ -93,8 +95,10 @@ pub fn check_unserved(home: &Home) -> anyhow::Result<()> {
         Ok((Some(writer), _)) => format!(" ({})", writer.url),
         _ => String::new(),
     };
-    let what =
-        format!("{} servers of this ledger are at work on other machines{at}", servers.len());
+    let what = match servers.len() {
+        1 => format!("1 server of this ledger is at work{at}"),
+        len => format!("{len} servers of this ledger are at work{at}"),
+    };
     let way = "this command would shut out the one that writes: run it in the directory of one of them, \
                or beside `serve` here, or send the events to its address";
     Err(fail(Code::TryAgain, format!("{what}; {way}")))

@@ -1,12 +1,14 @@
 //! Whether a topic and its cluster keep what they are given: asked at each opening for writing.
 
+use std::net::IpAddr;
+
 use rdkafka::{
     admin::{
         AdminClient, AdminOptions, ConfigEntry, ConfigResource, ConfigSource, ResourceSpecifier,
     },
     client::DefaultClientContext,
     error::RDKafkaErrorCode,
-    metadata::{Metadata, MetadataTopic},
+    metadata::{Metadata, MetadataBroker, MetadataTopic},
 };
 
 use super::{
@@ -24,6 +26,9 @@ const TRANSACTIONS: &str = "__transaction_state";
 const COPIES: usize = 3;
 /// How many of them must have it before it counts.
 const IN_SYNC: usize = 2;
+/// Settings of each broker that are looked at.
+const BROKERS: [&str; 2] =
+    ["transaction.partition.verification.enable", "auto.create.topics.enable"];
 /// A batch with the largest payload, its headers and its frame. Kafka's own default.
 const BATCH_BYTES: u64 = 1_048_588;
 
@@ -80,7 +85,8 @@ impl<'a> Inspector<'a> {
             return Err(LogError::Missing(self.address.path()));
         };
         let (mut all, mut unknown) = (Vec::new(), Vec::new());
-        self.connection(&metadata, &mut all);
+        let hosts = metadata.brokers().iter().map(MetadataBroker::host);
+        all.extend(in_the_open(&self.protocol, hosts));
         self.partition(topic, metadata.brokers().len(), &mut all);
         self.topic_settings(topic, &mut all)?;
         self.transactions(&mut all, &mut unknown)?;
@@ -106,23 +112,6 @@ impl<'a> Inspector<'a> {
                 Err(refused(doing, code))
             }
             _ => Ok(metadata),
-        }
-    }
-
-    fn connection(&self, metadata: &Metadata, all: &mut Vec<Refusal>) {
-        let near = |host: &str| host == "localhost" || host == "::1" || host.starts_with("127.");
-        let leaves = metadata.brokers().iter().any(|broker| !near(broker.host()));
-        if self.protocol.ends_with("plaintext") && leaves {
-            all.push(Refusal {
-                setting: "security.protocol".into(),
-                found: self.protocol.clone(),
-                wanted: if self.protocol.starts_with("sasl") { "sasl_ssl" } else { "ssl or sasl_ssl" }
-                    .into(),
-                why: "whoever is on the way could read and change what is written, and passwords",
-                mend: "echo security.protocol=SSL >>kafka.properties in the ledger's directory (SASL_SSL \
-                       with a password; a program built with the cargo feature `kafka-tls`)"
-                    .into(),
-            });
         }
     }
 
@@ -257,11 +246,11 @@ impl<'a> Inspector<'a> {
     /// writing; a user who may not describe brokers cannot ask this. Either is told what is not known then.
     fn brokers(&self, metadata: &Metadata, all: &mut Vec<Refusal>, unknown: &mut Vec<Refusal>) {
         for broker in metadata.brokers() {
-            let Ok(settings) = self.settings(ResourceSpecifier::Broker(broker.id())) else {
-                let setting = format!(
-                    "transaction.partition.verification.enable and auto.create.topics.enable of broker {}",
-                    broker.id()
-                );
+            let settings = self.settings(ResourceSpecifier::Broker(broker.id())).ok();
+            // A broker may also answer with nothing in it.
+            let told = settings.filter(|told| BROKERS.iter().all(|name| told.get(name).is_some()));
+            let Some(settings) = told else {
+                let setting = format!("{} of broker {}", BROKERS.join(" and "), broker.id());
                 let why = "late records could block all readers, a mistyped name make a topic";
                 unknown.push(self.unknown(&setting, why, "--operation DescribeConfigs --cluster"));
                 continue;
@@ -369,4 +358,44 @@ fn shown(found: &str, own: bool) -> String {
 /// What lets a user see how the topic of transactions is kept.
 fn describe_topic() -> String {
     format!("--operation Describe --operation DescribeConfigs --topic {TRANSACTIONS}")
+}
+
+/// Whether what is written leaves this machine as plain text. `protocol` is in small letters.
+fn in_the_open<'a>(protocol: &str, hosts: impl Iterator<Item = &'a str>) -> Option<Refusal> {
+    let near =
+        |host: &str| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let mut far = hosts.filter(|host| !near(host));
+    (protocol.ends_with("plaintext") && far.next().is_some()).then(|| Refusal {
+        setting: "security.protocol".into(),
+        found: protocol.to_owned(),
+        wanted: if protocol.starts_with("sasl") { "sasl_ssl" } else { "ssl or sasl_ssl" }.into(),
+        why: "whoever is on the way could read and change what is written, and passwords",
+        mend: "echo security.protocol=SSL >>kafka.properties in the ledger's directory (SASL_SSL with a \
+               password; a program built with the cargo feature `kafka-tls`)"
+            .into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_on_this_machine() {
+        let near = ["localhost", "127.0.0.1", "127.1.2.3", "::1"];
+        let rows: [(&str, &[&str], Option<&str>); 7] = [
+            ("plaintext", &near, None),
+            ("sasl_plaintext", &near, None),
+            ("plaintext", &["127.0.0.1", "k2.example"], Some("ssl or sasl_ssl")),
+            ("sasl_plaintext", &["10.0.0.7"], Some("sasl_ssl")),
+            // A name that only looks near.
+            ("plaintext", &["127.0.0.1.example"], Some("ssl or sasl_ssl")),
+            ("ssl", &["k1.example"], None),
+            ("sasl_ssl", &["k1.example"], None),
+        ];
+        for (protocol, hosts, wanted) in rows {
+            let found = in_the_open(protocol, hosts.iter().copied());
+            assert_eq!(found.map(|refusal| refusal.wanted), wanted.map(str::to_owned), "{hosts:?}");
+        }
+    }
 }
