@@ -41,8 +41,11 @@ pub(super) const DURABILITY: &str =
 /// noticed, and the disk is asked for one sync a second.
 const ANCHOR_PERIOD: Duration = Duration::from_secs(1);
 
-/// How long notices of who writes are waited for: they stand at the end of the topic already.
+/// How long the next notice of who writes is waited for: they stand at the end of the topic already.
 const NEWS_WAIT: Duration = Duration::from_secs(1);
+
+/// How long the first of them is waited for: a server that has just begun says so in a moment.
+const NEWS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of a file of settings: certificates stand in files of their own.
 const PROPERTIES_SIZE_MAX: u64 = 64 * 1024;

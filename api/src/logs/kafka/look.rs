@@ -1,5 +1,7 @@
 //! What can be told of a ledger's topic and its cluster without opening it for writing.
 
+use std::time::Instant;
+
 use ledger::{Anchor, Inspection, KafkaBoard, KafkaCluster, KafkaLog};
 use serde_json::{Value, json};
 
@@ -68,10 +70,11 @@ pub fn writer(home: &Home, topic: &Topic) -> anyhow::Result<(Option<WriterAt>, V
     let board = KafkaBoard::open(&address, &options).map_err(|e| unreached(e, &address))?;
     let key = ForwardKey::of(&home.pseudonym_key()?);
     let mut newest: Option<WriterAt> = None;
-    // The end of the topic ends it, or a moment without news.
+    let begun = Instant::now();
     loop {
         let news = board.news(super::NEWS_WAIT).map_err(|e| unreached(e, &address))?;
-        if news.is_empty() {
+        // A moment without news is the end, but there may be none at first.
+        if news.is_empty() && (newest.is_some() || begun.elapsed() >= super::NEWS_WAIT_MAX) {
             return Ok((newest, servers));
         }
         let notices = news.iter().filter_map(|notice| believed(&key, notice));
