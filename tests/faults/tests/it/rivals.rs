@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{clusters::single, service::FENCED, story::Story};
+use crate::{
+    clusters::single,
+    service::{DOUBT, FENCED},
+    story::Story,
+};
 
 /// The second one writes as soon as it has fenced the first.
 const BACK: Duration = Duration::from_secs(30);
@@ -28,7 +32,9 @@ fn t4_a_writer_that_was_paused_finds_another_in_its_place() {
         story.pass(pause);
         active.resume();
         let code = story.service.exit_code(&active, ENDS);
-        assert_eq!(code, Some(FENCED), "{} still writes, or ended otherwise", active.name);
+        // One that was away for longer than an answer may take is in doubt before it hears that it was fenced.
+        let ended = matches!(code, Some(FENCED | DOUBT));
+        assert!(ended, "{} still writes, or ended otherwise: {code:?}", active.name);
         story.healed(BACK);
         // One lives, and nobody takes the log back.
         assert_eq!(story.service.writing().join(" "), second.name);

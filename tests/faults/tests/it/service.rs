@@ -29,6 +29,8 @@ const ENDING: Duration = Duration::from_secs(20);
 
 /// What a writer ends with that was fenced.
 pub(crate) const FENCED: i32 = 75;
+/// What one ends with that does not know how an append ended.
+pub(crate) const DOUBT: i32 = 1;
 /// What one ends with that found the log not to be what it was: a person must look, so nobody starts it again.
 pub(crate) const HALTED: i32 = 3;
 

@@ -275,6 +275,13 @@ impl Story {
     }
 }
 
+/// A story that failed leaves nobody behind who goes on telling it.
+impl Drop for Story {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// Waits until something is so; whether it is.
 pub(crate) fn wait_for(is: impl Fn() -> bool, within: Duration) -> bool {
     let (begun, never) = (Instant::now(), mpsc::channel::<()>());
