@@ -1,6 +1,7 @@
 //! Several servers on one topic: one records, the others answer, pass on and take over.
 
 mod forged;
+mod outage;
 mod views;
 
 use std::{

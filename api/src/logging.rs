@@ -13,13 +13,17 @@ pub enum LogFormat {
     Text,
 }
 
+/// What is told unless the environment says otherwise. What a client of Kafka says of each of its
+/// connections is left out: what it means for a ledger is told in lines of our own.
+const FILTER: &str = "info,rdkafka=off,librdkafka=off";
+
 /// Starts logging to stderr: text on a terminal and JSON elsewhere, unless the form is set.
 /// `ROLLOUT_LEDGER_LOG` says how much.
 pub fn start(format: Option<LogFormat>) {
     let terminal = io::stderr().is_terminal();
     let by_place = if terminal { LogFormat::Text } else { LogFormat::Json };
     let filter = EnvFilter::try_from_env("ROLLOUT_LEDGER_LOG");
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(FILTER));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // A second initialisation in one process is a test's, and keeps the first.
     let _ = match format.unwrap_or(by_place) {

@@ -132,8 +132,22 @@ impl Index {
         if self.next == Seq(0) {
             self.load_runs(log)?;
         }
+        self.read_to(log, log.head().next)
+    }
+
+    /// Brings the index at most so many entries nearer to the head of a log that another one writes, so that a
+    /// [`Writer`](crate::Writer) that takes over finds it on disk.
+    pub fn follow(&mut self, log: &dyn Log, limit: usize) -> Result<(), LogError> {
+        if self.next == Seq(0) {
+            self.load_runs(log)?;
+        }
+        let end = self.next.0.saturating_add(limit as u64);
+        self.read_to(log, log.head().next.min(Seq(end)))
+    }
+
+    fn read_to(&mut self, log: &dyn Log, end: Seq) -> Result<(), LogError> {
         let head = log.head();
-        for page in pages(log, self.next, head.next) {
+        for page in pages(log, self.next, end) {
             let page = page?;
             let Some(last) = page.last() else { break };
             let head = Head { next: last.seq().next(), hash: last.hash(), ..head };

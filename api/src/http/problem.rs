@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use ledger::LogError;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -193,6 +194,11 @@ impl From<anyhow::Error> for Problem {
             Some(failure) if failure.code == Code::TryAgain => {
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &*failure.message)
             }
+            None if is_unavailable(&e) => {
+                tracing::warn!(error = format!("{e:#}"), "the log could not be read");
+                let detail = "the log cannot be read now; try again in a moment";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            }
             _ => {
                 // The one place where what went wrong inside is logged.
                 tracing::error!(error = format!("{e:#}"), "a request failed");
@@ -201,6 +207,12 @@ impl From<anyhow::Error> for Problem {
             }
         }
     }
+}
+
+/// Whether a log on a network does not answer.
+fn is_unavailable(e: &anyhow::Error) -> bool {
+    let mut causes = e.chain().filter_map(|cause| cause.downcast_ref::<LogError>());
+    causes.any(|e| matches!(e, LogError::Unavailable { .. }))
 }
 
 /// The one name in a path, refused with a problem document.

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ledger::{Envelope, Head, Log, LogError, Seq};
+use ledger::{Envelope, Head, Index, Log, LogError, Seq};
 use tokio::sync::{oneshot, watch};
 
 use super::{office::Means, turned::Turned};
@@ -22,6 +22,9 @@ use crate::{
 
 /// Entries that are read and checked at once, before it is told how far it is.
 const FOLLOW_LEN: usize = 1_000;
+
+/// Entries whose ids are noted at once, between two looks at what is new.
+const IDS_LEN: usize = 2_000;
 
 /// How often the brokers are asked where the log ends, whether or not something comes.
 const ASK_PERIOD: Duration = Duration::from_secs(1);
@@ -43,9 +46,18 @@ const WRITER_OPENED: &str = "rollout.ledger.writer_opened.v1";
 pub(super) enum Way {
     /// One that is open already, and as far as the heads that were told.
     Open(Arc<TopicLog>),
-    /// A new one, from what is kept in the directory. This server wrote the log until it had so many
-    /// entries: whoever wrote since has taken it over.
-    Again(Home, Seq),
+    /// A new one, from what is kept in the directory.
+    Again(Home, Again),
+}
+
+/// How a server that was the writer goes on.
+#[derive(Clone, Copy)]
+pub(super) struct Again {
+    /// It has read the log until here.
+    pub from: Seq,
+    /// It took itself for the writer until now. If another one has opened the log from here on, it
+    /// was taken over unasked, and is not to go on.
+    pub had_it: bool,
 }
 
 /// A thread that follows the log.
@@ -61,6 +73,8 @@ struct Following {
     station: Arc<Station>,
     stop: Arc<AtomicBool>,
     caught_up: watch::Sender<bool>,
+    /// Kept on disk, so that taking over does not wait until all ids were read.
+    ids: Option<Index>,
 }
 
 impl Follow {
@@ -69,16 +83,18 @@ impl Follow {
         means: &Arc<Means>,
         log: &Arc<Turned>,
         station: &Arc<Station>,
+        stands_by: bool,
     ) -> anyhow::Result<Follow> {
         let stop = Arc::new(AtomicBool::new(false));
         let (publish, caught_up) = watch::channel(false);
-        let following = Following {
+        let mut following = Following {
             // The thread may outlive a stop that cannot wait, and what followers wait for must not.
             means: Arc::downgrade(means),
             log: log.clone(),
             station: station.clone(),
             stop: stop.clone(),
             caught_up: publish,
+            ids: stands_by.then(|| Index::in_dir(means.home.ids())),
         };
         let (end, ended) = oneshot::channel();
         thread::Builder::new().name("follow".to_owned()).spawn(move || {
@@ -120,11 +136,11 @@ impl Drop for Follow {
 }
 
 impl Following {
-    fn run(self, way: Way) -> anyhow::Result<()> {
+    fn run(&mut self, way: Way) -> anyhow::Result<()> {
         let (log, mut written) = match way {
             Way::Open(log) => (log, None),
-            Way::Again(home, until) => match self.reopened(&home, until)? {
-                Some(log) => (log, Some(until)),
+            Way::Again(home, Again { from, had_it }) => match self.reopened(&home, from)? {
+                Some(log) => (log, had_it.then_some(from)),
                 None => return Ok(()),
             },
         };
@@ -136,7 +152,9 @@ impl Following {
                 Ok(head) => {
                     if let Some(from) = written {
                         check_not_taken_over(&*log, from, head)?;
-                        written = Some(head.next);
+                        // Whoever opens it after this has read it to its end takes over a free place.
+                        let caught_up = ask && head.next.0 < before.0 + FOLLOW_LEN as u64;
+                        written = (!caught_up).then_some(head.next);
                     }
                     let read = head.next.0.saturating_sub(before.0);
                     if ask {
@@ -146,12 +164,26 @@ impl Following {
                     if !self.publish(head) {
                         break;
                     }
+                    self.note_ids(&*log);
                 }
                 Err(e) => self.endure(e)?,
             }
         }
         log.keep();
         Ok(())
+    }
+
+    /// The index is derived from the log: without it the next writer reads more.
+    fn note_ids(&mut self, log: &dyn Log) {
+        // Whoever stopped this may be opening the index by now.
+        if self.is_stopped() {
+            return;
+        }
+        let Some(ids) = &mut self.ids else { return };
+        if let Err(e) = ids.follow(log, IDS_LEN) {
+            tracing::warn!(error = %e, "the index of ids is not kept up; taking over will take longer");
+            self.ids = None;
+        }
     }
 
     fn is_stopped(&self) -> bool {

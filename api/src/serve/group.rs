@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ledger::{KafkaAddress, KafkaBoard, KafkaCandidate, KafkaOptions, LogError, Turn};
@@ -24,6 +24,9 @@ const POLL_WAIT: Duration = Duration::from_millis(200);
 
 /// How long to wait for brokers that do not answer.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// How often it is told at most that the group does not answer.
+const REPORT_PERIOD: Duration = Duration::from_secs(10);
 
 /// How long leaving the group may take; after that its members wait for the session to end.
 const LEAVE_WAIT_MAX: Duration = Duration::from_secs(3);
@@ -140,22 +143,27 @@ impl Group {
     }
 
     fn wait_for_turns(&self, tell: &mpsc::UnboundedSender<Turn>, stop: &AtomicBool) {
-        let mut candidate = None;
+        let (mut candidate, mut reported) = (None, None);
         while !stop.load(Ordering::Relaxed) {
-            let polled = match &candidate {
-                Some(candidate) => KafkaCandidate::poll(candidate, POLL_WAIT),
-                None => KafkaCandidate::join(&self.address, &self.options).map(|joined| {
-                    candidate = Some(joined);
-                    None
-                }),
-            };
-            match polled {
-                Ok(Some(turn)) if tell.send(turn).is_err() => return,
-                Ok(_) => {}
-                Err(e) => {
-                    report(&e, "the group of servers does not answer; trying again");
-                    thread::sleep(RETRY_WAIT);
+            let Some(joined) = &candidate else {
+                match KafkaCandidate::join(&self.address, &self.options) {
+                    Ok(joined) => candidate = Some(joined),
+                    Err(e) => {
+                        report(&e, "the group of servers cannot be joined; trying again");
+                        thread::sleep(RETRY_WAIT);
+                    }
                 }
+                continue;
+            };
+            match joined.poll(POLL_WAIT) {
+                Ok(Some(turn)) if tell.send(turn).is_err() => return,
+                // Each error of each connection comes here, and a turn behind them: they are passed
+                // over as fast as they come.
+                Err(e) if reported.is_none_or(|at: Instant| at.elapsed() >= REPORT_PERIOD) => {
+                    report(&e, "the group of servers does not answer");
+                    reported = Some(Instant::now());
+                }
+                Ok(_) | Err(_) => {}
             }
         }
     }

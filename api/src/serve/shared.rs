@@ -2,10 +2,9 @@
 //! turn.
 //!
 //! Being a writer begins with the group's word and ends in one of three ways: the service stops; the
-//! group takes the place back, and the server goes on as a reader; or another server has taken the
-//! log over, and the server ends with exit 75, to be started again as a reader. What a commit that
-//! failed has left in doubt is decided by opening the log again, once it has been read to its end and
-//! nobody else has opened it since.
+//! brokers do not answer, and the server goes on as a reader; or another server has taken the log over
+//! from this one unasked, and it ends with exit 75, to be started again as a reader. What a commit
+//! that failed has left in doubt is decided by whoever opens the log next, having read it to its end.
 
 use std::{
     sync::{
@@ -16,12 +15,12 @@ use std::{
     time::Duration,
 };
 
-use ledger::{KafkaAddress, KafkaOptions, Log, LogError, Seq, Turn};
+use ledger::{KafkaAddress, KafkaOptions, Log, LogError, Turn};
 use tokio::{sync::oneshot, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    follow::{Follow, Way},
+    follow::{Again, Follow, Way},
     ground::{Opened, open_as_writer},
     group::{Group, Membership},
     office::{Means, Office},
@@ -139,6 +138,15 @@ enum Next {
     Write,
 }
 
+/// How a writer has left its office.
+enum Left {
+    ToStop,
+    /// A commit failed, so it gave the log up before anybody took it.
+    InDoubt,
+    /// The group went on without it, and it could have written until then.
+    Unasked,
+}
+
 /// Why a writer is one no more.
 enum Over {
     Close,
@@ -155,7 +163,7 @@ impl Server {
                 return Ok(());
             }
             way = match self.write().await? {
-                Some(written) => Way::Again(self.means.home.clone(), written),
+                Some(again) => Way::Again(self.means.home.clone(), again),
                 None => return Ok(()),
             };
         }
@@ -165,7 +173,8 @@ impl Server {
     async fn read(&mut self, way: Way) -> anyhow::Result<Next> {
         let role = if self.part.stands_by { Role::Standby } else { Role::Reader };
         self.part.station.set_role(role);
-        let mut follow = Follow::start(way, &self.means, &self.log, &self.part.station)?;
+        let Part { station, stands_by, .. } = &self.part;
+        let mut follow = Follow::start(way, &self.means, &self.log, station, *stands_by)?;
         let next = loop {
             let (turn, rest, caught_up) = (self.turn, self.rest, follow.caught_up());
             let may_write = async move {
@@ -184,9 +193,8 @@ impl Server {
         Ok(next)
     }
 
-    /// Opens the log and writes it. The entry that it may have written up to, or `None` when the
-    /// service stops.
-    async fn write(&mut self) -> anyhow::Result<Option<Seq>> {
+    /// Opens the log and writes it. How to go on as a reader, or `None` when the service stops.
+    async fn write(&mut self) -> anyhow::Result<Option<Again>> {
         let before = self.log.head().next;
         let opening = open_aside(self.means.home.clone())?;
         let opened = tokio::select! {
@@ -199,7 +207,7 @@ impl Server {
                 let error = format!("{e:#}");
                 tracing::warn!(error, "the log cannot be written now; trying again");
                 self.rest = OPEN_AGAIN_WAIT;
-                return Ok(Some(before));
+                return Ok(Some(Again { from: before, had_it: false }));
             }
             Err(e) => return Err(e),
         };
@@ -213,13 +221,17 @@ impl Server {
         self.part.station.learn(writer.clone());
         self.part.station.set_role(Role::Writer);
         self.group.tell(writer, over.clone())?;
-        let ended = self.keep(office).await;
+        let left = self.keep(office).await;
         over.store(true, Ordering::Relaxed);
-        Ok(ended?.then(|| written.head().next))
+        Ok(match left? {
+            Left::ToStop => None,
+            Left::Unasked => Some(Again { from: written.head().next, had_it: true }),
+            Left::InDoubt => Some(Again { from: written.head().next, had_it: false }),
+        })
     }
 
-    /// Keeps the office; whether to go on as a reader.
-    async fn keep(&mut self, mut office: Office) -> anyhow::Result<bool> {
+    /// Keeps the office, and says how it was left.
+    async fn keep(&mut self, mut office: Office) -> anyhow::Result<Left> {
         let over = loop {
             tokio::select! {
                 () = self.closing.cancelled() => break Over::Close,
@@ -239,7 +251,7 @@ impl Server {
         }
         let closed = office.close().await;
         match (over, closed) {
-            (Over::Close, closed) => closed.map(|()| false),
+            (Over::Close, closed) => closed.map(|()| Left::ToStop),
             (Over::Ended, Ok(())) => Err(anyhow::anyhow!("recording stopped")),
             (_, Err(e)) if !is_passing(&e) => Err(e),
             (_, Err(e)) => {
@@ -249,12 +261,12 @@ impl Server {
                     "recording stopped; the log is read again to tell what is in it"
                 );
                 self.rest = OPEN_AGAIN_WAIT;
-                Ok(true)
+                Ok(Left::InDoubt)
             }
             (Over::Turn, Ok(())) => {
                 tracing::info!("this server is not the writer any more");
                 self.rest = Duration::ZERO;
-                Ok(true)
+                Ok(Left::Unasked)
             }
         }
     }
