@@ -19,7 +19,7 @@ const BACK: Duration = Duration::from_secs(30);
 const COMES: Duration = Duration::from_secs(30);
 
 /// How many of the points a run tries at least; chance decides which.
-const POINTS_LEAST: usize = 6;
+const POINTS_LEAST: usize = 4;
 
 /// What a writer asks of the cluster from its start to an acknowledgement.
 const STEPS: [(&str, i16); 6] = [

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use crate::{clients::Clients, readers::Readers, service::Service};
 
 /// How long each story breaks things, where nobody says.
-const SECONDS: u64 = 4;
+const SECONDS: u64 = 3;
 /// Clients that record, and readers that follow.
 const CLIENTS: usize = 6;
 const READERS: usize = 2;
