@@ -129,7 +129,9 @@ fn who_lacks_an_access_is_told_the_command_that_gives_it() {
     let of = |what: &str| hidden.iter().filter(|found| found.setting.contains(what)).count();
     assert_eq!((of("of broker 1"), of("__transaction_state")), (1, 1), "{hidden:?} {typed:?}");
     drop(log);
-    hidden.iter().for_each(|found| type_in(&cluster, &found.mend));
+    for found in &hidden {
+        type_in(&cluster, &found.mend);
+    }
     let seen = KafkaLog::inspect(&address, &writer).unwrap();
     assert_eq!(seen.unknown.0, []);
     assert!(!seen.refusals.0.is_empty(), "it is one broker alone");
