@@ -298,7 +298,20 @@ pub(super) fn options(asked: &Asked, kept: Option<&Path>) -> anyhow::Result<Kafk
         (None, Some(kept)) if kept.exists() => read_properties(kept)?,
         _ => Vec::new(),
     };
+    check_built_for(&properties)?;
     Ok(KafkaOptions { allow_unsafe: asked.allow_unsafe, properties, ..KafkaOptions::default() })
+}
+
+/// Makes sure that this program can do what the settings want.
+fn check_built_for(properties: &[(String, String)]) -> anyhow::Result<()> {
+    let protocol = properties.iter().rev().find(|(name, _)| name == "security.protocol");
+    let tls = protocol.is_some_and(|(_, value)| value.to_ascii_lowercase().ends_with("ssl"));
+    if !tls || cfg!(feature = "kafka-tls") {
+        return Ok(());
+    }
+    let what = "security.protocol asks for TLS, and this program was built without";
+    let way = "build it with `cargo build -p api --release --features kafka-tls`";
+    Err(fail(Code::Usage, format!("{what}; {way}")))
 }
 
 /// Reads `name=value` lines. `#` begins a line that says nothing.
@@ -323,4 +336,40 @@ fn read_properties(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
         properties.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     Ok(properties)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> anyhow::Result<KafkaOptions> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        options(&Asked::default(), Some(file.path()))
+    }
+
+    #[test]
+    fn settings_are_lines_of_names_and_values() {
+        let found = read("# who\n\n sasl.username = writer \nsasl.password=a=b\n").unwrap();
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let wanted = [("sasl.username", "writer"), ("sasl.password", "a=b")].map(own);
+        assert_eq!(found.properties, wanted);
+        assert_eq!(options(&Asked::default(), None).unwrap().properties, []);
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_not_shown() {
+        let told = format!("{:#}", read("sasl.username=w\nhunter2\n").unwrap_err());
+        assert!(told.contains("line 2") && !told.contains("hunter2"), "{told}");
+    }
+
+    #[test]
+    fn a_program_without_tls_says_how_it_is_built_with_it() {
+        for protocol in ["SSL", "sasl_ssl"] {
+            let found = read(&format!("security.protocol={protocol}\n"));
+            assert_eq!(found.is_ok(), cfg!(feature = "kafka-tls"), "{protocol}");
+            assert!(found.err().is_none_or(|e| e.to_string().contains("--features kafka-tls")));
+        }
+        assert!(read("security.protocol=sasl_plaintext\n").is_ok());
+    }
 }

@@ -195,4 +195,27 @@ mod tests {
             assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
         }
     }
+
+    /// What librdkafka can do is decided when it is built.
+    #[test]
+    fn tls_scram_and_zstd_are_there_with_their_feature() {
+        let address = "kafka://127.0.0.1:9/ledger".parse().unwrap();
+        let rows: [&[(&str, &str)]; 3] = [
+            &[("security.protocol", "ssl")],
+            &[
+                ("security.protocol", "sasl_ssl"),
+                ("sasl.mechanism", "SCRAM-SHA-512"),
+                ("sasl.username", "writer"),
+                ("sasl.password", "secret"),
+            ],
+            &[("compression.type", "zstd")],
+        ];
+        for settings in rows {
+            let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let properties = settings.iter().map(own).collect();
+            let options = KafkaOptions { properties, ..KafkaOptions::default() };
+            let made = admin(&address, &options);
+            assert_eq!(made.is_ok(), cfg!(feature = "kafka-tls"), "{settings:?}");
+        }
+    }
 }
