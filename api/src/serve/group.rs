@@ -25,6 +25,9 @@ const POLL_WAIT: Duration = Duration::from_millis(200);
 /// How long to wait for brokers that do not answer.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
+/// A process whose waits of [`POLL_WAIT`] last so long was stopped, and half a session is over.
+const SLEEP_MIN: Duration = Duration::from_secs(5);
+
 /// How often it is told at most that the group does not answer.
 const REPORT_PERIOD: Duration = Duration::from_secs(10);
 
@@ -45,6 +48,8 @@ pub(super) struct Group {
 /// Membership of the group: what becomes of the place, and a way out of it.
 pub(super) struct Membership {
     pub turns: mpsc::UnboundedReceiver<Turn>,
+    /// Set when this process did not run for so long that its place was another's meanwhile.
+    pub slept: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     left: Option<oneshot::Receiver<()>>,
     /// Keeps the turns open for a server that does not stand by.
@@ -78,16 +83,17 @@ impl Group {
         thread::Builder::new()
             .name("notices".to_owned())
             .spawn(move || group.read_notices(&station, &ending))?;
-        let (tell, turns) = mpsc::unbounded_channel();
+        let ((tell, turns), slept) = (mpsc::unbounded_channel(), Arc::<AtomicBool>::default());
         if !stands_by {
-            return Ok(Membership { turns, stop, left: None, _turns: Some(tell) });
+            return Ok(Membership { turns, slept, stop, left: None, _turns: Some(tell) });
         }
         let (group, ending, (leave, left)) = (self.clone(), stop.clone(), oneshot::channel());
+        let sleep = slept.clone();
         thread::Builder::new().name("turns".to_owned()).spawn(move || {
-            group.wait_for_turns(&tell, &ending);
+            group.wait_for_turns(&tell, &sleep, &ending);
             let _ = leave.send(());
         })?;
-        Ok(Membership { turns, stop, left: Some(left), _turns: None })
+        Ok(Membership { turns, slept, stop, left: Some(left), _turns: None })
     }
 
     /// Says where the writer is, until it is said or there is nothing to say any more.
@@ -142,9 +148,18 @@ impl Group {
         Ok(())
     }
 
-    fn wait_for_turns(&self, tell: &mpsc::UnboundedSender<Turn>, stop: &AtomicBool) {
-        let (mut candidate, mut reported) = (None, None);
+    fn wait_for_turns(
+        &self,
+        tell: &mpsc::UnboundedSender<Turn>,
+        slept: &AtomicBool,
+        stop: &AtomicBool,
+    ) {
+        let (mut candidate, mut reported, mut awake) = (None, None, Instant::now());
         while !stop.load(Ordering::Relaxed) {
+            if awake.elapsed() >= SLEEP_MIN {
+                slept.store(true, Ordering::Relaxed);
+            }
+            awake = Instant::now();
             let Some(joined) = &candidate else {
                 match KafkaCandidate::join(&self.address, &self.options) {
                     Ok(joined) => candidate = Some(joined),

@@ -219,6 +219,7 @@ impl Server {
         let writer = WriterAt { url: self.part.own_url.clone(), host_id, seq: seq.0 };
         tracing::info!(seq = writer.seq, "this server is the writer now");
         self.part.station.learn(writer.clone());
+        self.membership.slept.store(false, Ordering::Relaxed);
         self.part.station.set_role(Role::Writer);
         self.group.tell(writer, over.clone())?;
         let left = self.keep(office).await;
@@ -226,7 +227,11 @@ impl Server {
         Ok(match left? {
             Left::ToStop => None,
             Left::Unasked => Some(Again { from: written.head().next, had_it: true }),
-            Left::InDoubt => Some(Again { from: written.head().next, had_it: false }),
+            Left::InDoubt => {
+                // A writer that slept may hear of doubt before it hears that it was shut out.
+                let had_it = self.membership.slept.swap(false, Ordering::Relaxed);
+                Some(Again { from: written.head().next, had_it })
+            }
         })
     }
 
