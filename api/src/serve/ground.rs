@@ -106,6 +106,7 @@ impl Duty {
 }
 
 /// A log that was opened for writing, and how that is recorded.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "other servers are told of it"))]
 pub(super) struct Opened {
     pub engine: Engine,
     pub host_id: String,

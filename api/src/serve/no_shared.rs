@@ -15,6 +15,7 @@ pub(super) struct Shared(Infallible);
 pub(super) struct Part {
     pub station: Arc<Station>,
     pub own_url: String,
+    #[expect(dead_code, reason = "as with Kafka")]
     pub stands_by: bool,
 }
 
