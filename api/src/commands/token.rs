@@ -169,7 +169,7 @@ fn list(context: &Context) -> anyhow::Result<()> {
         ];
         rows.push(cells, &object);
     }
-    Ok(rows.print(context.format, "no token was ever made; only loopback may be listened on")?)
+    Ok(rows.print(context.format, "no token was made in this directory")?)
 }
 
 /// What may be told of a token.

@@ -45,7 +45,7 @@ struct Stamp {
 /// Why somebody with a token, or without one, is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    #[error("this is no token of this ledger; `rollout-ledger token create` makes one")]
+    #[error("this is no token of this server; `rollout-ledger token create` makes one")]
     Unknown,
     #[error("this token has expired; `rollout-ledger token create` makes another")]
     Expired,
