@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """Checks the records that follow.sh pipes from kcat, and keeps the place in a file.
 
-    check.py STATE --from            prints the offset to read from
-    check.py STATE [--until SEQ]     reads records, prints `SEQ HASH TYPE` for each that holds
+    check.py TOPIC STATE --from            prints the offset to read from
+    check.py TOPIC STATE [--until SEQ]     reads records, prints `SEQ HASH TYPE` for each that holds
 
-Exit 0 at --until, 3 when the chain does not hold, 4 when the input ends before.
+Exit 0 at --until and where the ledger moved to another topic, 3 when the chain does not hold, 4 when
+the input ends before.
 """
 
 import hashlib
 import json
 import os
+import signal
 import sys
 
 from blake3 import blake3
 
+# Seconds without a record after which the last entry that was read counts as the topic's end.
+QUIET = 5
 START = {"offset": 0, "seq": -1, "hash": "0" * 64, "time": 0}
 
 
@@ -79,7 +83,29 @@ def store(path, place):
     os.close(directory)
 
 
-def follow(path, place, until):
+class Moved(Exception):
+    """The topic has ended, and this is the ledger's home now."""
+
+
+def watch_for_the_end(value, topic):
+    """Ends the program if the ledger moved away from here and nothing follows."""
+    signal.alarm(0)
+    event = json.loads(value or b"{}")
+    if event.get("type") != "rollout.ledger.moved.v1":
+        return
+    to = event["data"]["to"]
+    # The next topic holds this entry too, and is what it names.
+    if to["kind"] == "topic" and to["id"].endswith("/" + topic):
+        return
+
+    def ended(*_):
+        raise Moved(f"{to['kind']} {to['id']}")
+
+    signal.signal(signal.SIGALRM, ended)
+    signal.alarm(QUIET)
+
+
+def follow(topic, path, place, until):
     again = place["seq"] >= 0
     if until is not None and place["seq"] >= until:
         return
@@ -88,6 +114,7 @@ def follow(path, place, until):
             if (offset, hash_of(header_of(offset, headers))) != (place["offset"], place["hash"]):
                 raise Broken(f"offset {place['offset']} does not hold the entry that was read there")
             again = False
+            watch_for_the_end(value, topic)
             continue
         place, kind = check(offset, value, headers, place)
         # Here is your work. If it and the place are stored together, nothing is done twice.
@@ -95,11 +122,12 @@ def follow(path, place, until):
         store(path, place)
         if place["seq"] == until:
             return
+        watch_for_the_end(value, topic)
     raise EOFError
 
 
 def main():
-    path, *rest = sys.argv[1:]
+    topic, path, *rest = sys.argv[1:]
     place = START
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
@@ -108,10 +136,12 @@ def main():
         print(place["offset"])
         return 0
     try:
-        follow(path, place, int(rest[1]) if rest else None)
+        follow(topic, path, place, int(rest[1]) if rest else None)
     except Broken as e:
         print(f"error: {e}; keep what you have and call a person", file=sys.stderr)
         return 3
+    except Moved as e:
+        print(f"the ledger moved to {e}: go on there", file=sys.stderr)
     except EOFError:
         return 4
     return 0

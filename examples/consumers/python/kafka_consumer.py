@@ -5,8 +5,9 @@
 
 Needs Python 3.9 and the packages blake3 and confluent-kafka; written from docs/FORMAT.md and
 docs/KAFKA.md alone. KAFKA_PROPERTIES names a file with more settings of librdkafka, such as
-sasl.password. Prints a line for each entry. Exit 0 at --until, 3 when the chain does not hold,
-1 when asked wrongly or the cluster refuses it.
+sasl.password. Prints a line for each entry. Exit 0 at --until and where the ledger moved to another
+topic, 3 when the chain does not hold, 1 when asked wrongly, there is no such topic, or the cluster
+refuses it.
 """
 
 import hashlib
@@ -18,6 +19,8 @@ from blake3 import blake3
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 CONTEXT = "rollout-ledger 2026-11 entry v1"
+# Seconds without a record after which the last entry that was read counts as the topic's end.
+QUIET = 5
 # What trying again does not mend.
 REFUSED = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -101,11 +104,12 @@ def settings(brokers):
 
 
 def records(consumer, topic, offset):
-    """Every committed record from an offset on."""
+    """Every committed record from an offset on, and None for each second without one."""
     consumer.assign([TopicPartition(topic, 0, offset)])
     while True:
         record = consumer.poll(1.0)
         if record is None:
+            yield None
             continue
         error = record.error()
         if error is None:
@@ -117,11 +121,25 @@ def records(consumer, topic, offset):
         # Everything else, such as a broker that is away, librdkafka tries again by itself.
 
 
+def moved_to(record, here):
+    """The home that a record names in the place of the one that is read, if it does."""
+    event = json.loads(record.value() or b"{}")
+    if event.get("type") != "rollout.ledger.moved.v1":
+        return None
+    to = event["data"]["to"]
+    # The next topic holds this entry too, and is what it names.
+    return None if (to["kind"], to["id"]) == ("topic", here) else f"{to['kind']} {to['id']}"
+
+
 def follow(brokers, topic, path, until):
     place, again = load(path), False
     if place and until is not None and place["seq"] >= until:
         return
     consumer = Consumer(settings(brokers))
+    found = consumer.list_topics(topic, timeout=30)
+    if found.topics[topic].error is not None:
+        raise KafkaException(found.topics[topic].error)
+    here, quiet, moved = f"{found.cluster_id}/{topic}", 0, None
     if place:
         again = True
         _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)
@@ -129,13 +147,21 @@ def follow(brokers, topic, path, until):
             raise Broken(f"the topic ends at offset {end}, and offset {place['offset']} was read")
     place = place or {"offset": 0, "seq": -1, "hash": "0" * 64, "time": 0}
     for record in records(consumer, topic, place["offset"]):
+        if record is None:
+            quiet += 1
+            if moved and quiet >= QUIET:
+                print(f"the ledger moved to {moved}: go on there", file=sys.stderr)
+                return
+            continue
+        quiet = 0
         if again:
             # The last record that was checked is read once more: it must still be there.
             if (record.offset(), hash_of(header_of(record))) != (place["offset"], place["hash"]):
                 raise Broken(f"offset {place['offset']} does not hold the entry that was read there")
-            again = False
+            again, moved = False, moved_to(record, here)
             continue
         place, kind = check(record, place)
+        moved = moved_to(record, here)
         # Here is your work. If it and the place are stored together, nothing is done twice.
         print(place["seq"], place["hash"], kind, flush=True)
         store(path, place)
