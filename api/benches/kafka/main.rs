@@ -53,7 +53,9 @@ fn main() {
     while turns.peek().is_some() {
         let turn: Vec<_> = turns.by_ref().take(TURN).collect();
         for ledger in [&mut kafka, &mut segments] {
-            turn.iter().for_each(|n| ledger.record(*n));
+            for n in &turn {
+                ledger.record(*n);
+            }
         }
     }
     for (name, pick) in [("answered", 0), ("received", 1)] {
