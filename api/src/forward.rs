@@ -12,7 +12,8 @@
 //! What is signed: method, path with query, content type, claim and the body's SHA-256, each behind
 //! its length in bytes as a big-endian u64, so that nothing moves from one to the next.
 //!
-//! A claim is believed for [`AGE_MAX`] either way and once: [`heard`] knows the copies. A request with
+//! A claim is believed for [`AGE_MAX`] either way, by the one opening of the one writer that it names, and
+//! there once: [`heard`] knows the copies, and forgets them with its process. A request with
 //! a claim is answered or refused where it arrives and never passed on, so none goes in circles.
 //! [`send`] passes requests on.
 //!
@@ -95,6 +96,9 @@ pub enum Disbelieved {
     /// A late copy, or clocks that differ.
     #[error("the request was signed too long ago, or in the future; compare the machines' clocks")]
     Age,
+    /// The writer that it is for is another one, or was started again since.
+    #[error("the request was signed for another writer")]
+    Addressee,
     /// Signed by a server of this ledger, in words of another version.
     #[error("the signed claim is unreadable; run the same version on all machines")]
     Unreadable,
@@ -109,6 +113,8 @@ struct Claim {
     authid: String,
     /// Chance: no two claims are the same, so that a copy is known.
     nonce: String,
+    /// The writer that is asked, as its `ledger.writer_opened` names it.
+    to: String,
     who: Who,
 }
 
@@ -126,8 +132,8 @@ impl ForwardKey {
         ForwardKey(Hmac::new_from_slice(&derived).expect("HMAC takes keys of every size"))
     }
 
-    /// Says who asked.
-    pub fn sign(&self, asked: Asked<'_>, principal: &Principal, now_us: u64) -> Signed {
+    /// Says who asked, to the writer with this `host_id`.
+    pub fn sign(&self, asked: Asked<'_>, principal: &Principal, to: &str, now_us: u64) -> Signed {
         let (authid, who) = match principal {
             Principal::Loopback => ("loopback".to_owned(), Who::Loopback),
             Principal::OsAccount { own } => {
@@ -138,21 +144,23 @@ impl ForwardKey {
                 (id.clone(), Who::Token { scopes, sources: sources.clone() })
             }
         };
-        let claim = Claim { at_us: now_us, authid, nonce: random_hex::<16>(), who };
+        let (nonce, to) = (random_hex::<16>(), to.to_owned());
+        let claim = Claim { at_us: now_us, authid, nonce, to, who };
         let claim = serde_json::to_vec(&claim).expect("plain strings are JSON");
         let claim = URL_SAFE_NO_PAD.encode(claim);
         let signature = hex(&self.mac(asked, &claim).finalize().into_bytes());
         Signed { claim, signature }
     }
 
-    /// Who asked, if a server of this ledger says so.
+    /// Who asked, if a server of this ledger says so to the writer with the `host_id` in `here`.
     ///
     /// # Errors
-    /// When it does not, or not just now.
+    /// When it does not, or not just now, or to another one.
     pub fn check(
         &self,
         asked: Asked<'_>,
         signed: &Signed,
+        here: &str,
         now_us: u64,
     ) -> Result<AskedBy, Disbelieved> {
         if signed.claim.len() > CLAIM_SIZE_MAX {
@@ -166,6 +174,9 @@ impl ForwardKey {
         let claim: Claim = serde_json::from_slice(&claim).map_err(|_| Disbelieved::Unreadable)?;
         if u128::from(claim.at_us.abs_diff(now_us)) > AGE_MAX.as_micros() {
             return Err(Disbelieved::Age);
+        }
+        if claim.to != here {
+            return Err(Disbelieved::Addressee);
         }
         let authid = claim.authid;
         let principal = match claim.who {
@@ -259,15 +270,15 @@ mod tests {
         let os = Principal::OsAccount { own: Own::Import };
         let rows = [(Principal::Loopback, "loopback"), (os, &*os_account()), (token(), "t1")];
         for (principal, authid) in rows {
-            let signed = key(1).sign(ASKED, &principal, NOW);
-            let heard = key(1).check(ASKED, &signed, NOW + 1_000_000).unwrap();
+            let signed = key(1).sign(ASKED, &principal, "h", NOW);
+            let heard = key(1).check(ASKED, &signed, "h", NOW + 1_000_000).unwrap();
             assert_eq!(heard, AskedBy { principal, authid: authid.to_owned() });
         }
     }
 
     #[test]
     fn nothing_that_was_signed_can_be_changed() {
-        let signed = key(1).sign(ASKED, &token(), NOW);
+        let signed = key(1).sign(ASKED, &token(), "h", NOW);
         let others = [
             Asked { method: "DELETE", ..ASKED },
             Asked { path: "/api/v1/events?x=", ..ASKED },
@@ -276,27 +287,39 @@ mod tests {
             Asked { body: b"[ ]", ..ASKED },
         ];
         for asked in others {
-            assert_eq!(key(1).check(asked, &signed, NOW), Err(Disbelieved::Signature), "{asked:?}");
+            assert_eq!(
+                key(1).check(asked, &signed, "h", NOW),
+                Err(Disbelieved::Signature),
+                "{asked:?}"
+            );
         }
-        let more = key(1).sign(ASKED, &Principal::Loopback, NOW).claim;
+        let more = key(1).sign(ASKED, &Principal::Loopback, "h", NOW).claim;
         let forged = Signed { claim: more, ..signed.clone() };
-        assert_eq!(key(1).check(ASKED, &forged, NOW), Err(Disbelieved::Signature));
-        assert_eq!(key(2).check(ASKED, &signed, NOW), Err(Disbelieved::Signature));
+        assert_eq!(key(1).check(ASKED, &forged, "h", NOW), Err(Disbelieved::Signature));
+        assert_eq!(key(2).check(ASKED, &signed, "h", NOW), Err(Disbelieved::Signature));
         for signature in ["", "00", &"+0".repeat(32), &"é".repeat(32)] {
             let forged = Signed { signature: signature.to_owned(), ..signed.clone() };
-            assert_eq!(key(1).check(ASKED, &forged, NOW), Err(Disbelieved::Signature));
+            assert_eq!(key(1).check(ASKED, &forged, "h", NOW), Err(Disbelieved::Signature));
         }
     }
 
     #[test]
     fn a_claim_is_believed_for_a_minute_either_way() {
-        let signed = key(1).sign(ASKED, &token(), NOW);
+        let signed = key(1).sign(ASKED, &token(), "h", NOW);
         let age = u64::try_from(AGE_MAX.as_micros()).unwrap();
         for now in [NOW - age, NOW + age] {
-            assert!(key(1).check(ASKED, &signed, now).is_ok());
+            assert!(key(1).check(ASKED, &signed, "h", now).is_ok());
         }
         for now in [NOW - age - 1, NOW + age + 1] {
-            assert_eq!(key(1).check(ASKED, &signed, now), Err(Disbelieved::Age));
+            assert_eq!(key(1).check(ASKED, &signed, "h", now), Err(Disbelieved::Age));
+        }
+    }
+
+    #[test]
+    fn a_claim_is_believed_by_the_writer_that_it_names() {
+        let signed = key(1).sign(ASKED, &token(), "h", NOW);
+        for here in ["", "g"] {
+            assert_eq!(key(1).check(ASKED, &signed, here, NOW), Err(Disbelieved::Addressee));
         }
     }
 

@@ -36,10 +36,10 @@ fn now_us() -> i64 {
     String::from_utf8(date.stdout).unwrap().trim().parse().unwrap()
 }
 
-/// A claim that `authid` of another machine asks, signed so long after now.
-fn claim(authid: &str, later_us: i64) -> String {
+/// A claim to the writer `to` that `authid` of another machine asks, signed so long after now.
+fn claim(to: &str, authid: &str, later_us: i64) -> String {
     let claim = json!({
-        "at_us": now_us() + later_us, "authid": authid, "nonce": "n",
+        "at_us": now_us() + later_us, "authid": authid, "nonce": "n", "to": to,
         "who": { "os_account": { "own": "append" } },
     });
     URL_SAFE_NO_PAD.encode(claim.to_string())
@@ -64,12 +64,22 @@ fn send(client: &Client, path: &str, claim: &str, signature: &str, body: &str) -
     Answer::of(asked.header("rollout-ledger-signature", signature).send(body).unwrap())
 }
 
+/// As the writer calls itself in the log.
+fn host_id(writer: &Client) -> String {
+    let answer = writer.get("/api/v1/events?limit=500").json();
+    let entries = answer["data"].as_array().unwrap();
+    let opened = entries.iter().rfind(|entry| entry["event"]["type"] == super::OPENED).unwrap();
+    opened["event"]["data"]["host_id"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn only_what_a_server_of_this_ledger_signed_just_now_is_believed_and_once() {
     let two = Two::new();
     let writer = serve(&two.first, &[]);
     let reader = serve(&two.second, &[]);
     let ours = key(&two.first);
+    let to = &host_id(&writer);
+    let claim = |authid: &str, later_us: i64| claim(to, authid, later_us);
     let event = |id: &str| note(id, "said elsewhere").to_string();
 
     let (real, body) = (claim("uid:4242", 0), event("real"));
@@ -105,6 +115,10 @@ fn only_what_a_server_of_this_ledger_signed_just_now_is_believed_and_once() {
         let signature = sign(&ours, PATH, &claim, &body);
         refused(send(&writer, PATH, &claim, &signature, &body), "compare the machines' clocks");
     }
+    // For a writer before this one: a copy that was kept over a restart.
+    let earlier = self::claim("0123456789abcdef", "uid:1", 0);
+    let signature = sign(&ours, PATH, &earlier, &body);
+    send(&writer, PATH, &earlier, &signature, &body).problem(503, "no_writer");
     // A claim opens nothing that a server answers by itself.
     let rebuild = "/api/v1/views/rebuild";
     let signature = sign(&ours, rebuild, &fresh, "");

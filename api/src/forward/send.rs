@@ -12,7 +12,7 @@ use reqwest::redirect;
 use tokio::sync::Semaphore;
 
 use super::{Asked, CLAIM_HEADER, ForwardKey, SIGNATURE_HEADER};
-use crate::{clock::wall_us, json::text, principal::Principal};
+use crate::{clock::wall_us, json::text, principal::Principal, station::WriterAt};
 
 /// How long a connection to the writer may take to come about.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -113,13 +113,13 @@ impl Forwarder {
         said.is_some_and(|said: serde_json::Value| text(&said, "/role") == Some("writer"))
     }
 
-    /// Sends a request to the writer at `url`, as `principal`'s.
+    /// Sends a request to the writer, as `principal`'s.
     ///
     /// # Errors
     /// When there is no answer; whether it may have been recorded, the error says.
     pub async fn pass(
         &self,
-        url: &str,
+        writer: &WriterAt,
         passed: Passed,
         principal: &Principal,
     ) -> Result<Answer, NoAnswer> {
@@ -130,10 +130,10 @@ impl Forwarder {
             content_type: &passed.content_type,
             body: &passed.body,
         };
-        let signed = self.key.sign(asked, principal, wall_us());
+        let signed = self.key.sign(asked, principal, &writer.host_id, wall_us());
         let mut request = self
             .http
-            .request(passed.method, format!("{}{}", url.trim_end_matches('/'), passed.path))
+            .request(passed.method, format!("{}{}", writer.url.trim_end_matches('/'), passed.path))
             .header(CLAIM_HEADER, signed.claim)
             .header(SIGNATURE_HEADER, signed.signature)
             .body(passed.body);

@@ -16,7 +16,10 @@ use utoipa::openapi::{
 };
 
 use super::{App, contract::TOKEN, gate::Barred, min_seq, problem::Problem};
-use crate::{forward::AskedBy, principal::Scope};
+use crate::{
+    forward::AskedBy,
+    principal::{Principal, Scope},
+};
 
 /// Who may use a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +144,10 @@ pub(super) async fn authorize(
     let stray = !route.asks && request.uri().query().is_some_and(min_seq::stands_not_alone);
     if let Door::Scoped(scope) = &route.door {
         let identified = match request.extensions().get::<AskedBy>() {
+            // A server that is behind may not have read that tokens were made. This one has.
+            Some(AskedBy { principal: Principal::Loopback, .. }) if app.gate.wants_tokens() => {
+                Err(Barred::TokenWanted)
+            }
             // Whoever was asked has counted it against its limit.
             Some(asked) => Ok(asked.principal.clone()),
             None => app.gate.identify(&request),

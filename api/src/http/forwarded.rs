@@ -72,6 +72,10 @@ async fn heard(app: &App, passage: &Passage, request: Request) -> Result<Request
     if signed.claim.is_empty() || signed.signature.is_empty() {
         return Err(disbelieved(&Disbelieved::Signature.to_string()));
     }
+    // A request of ours names it once, and which of two was signed nobody could tell.
+    if parts.headers.get_all(header::CONTENT_TYPE).iter().nth(1).is_some() {
+        return Err(disbelieved(&Disbelieved::Signature.to_string()));
+    }
     let body = body::whole(&parts.headers, body).await?;
     let asked = Asked {
         method: parts.method.as_str(),
@@ -79,8 +83,13 @@ async fn heard(app: &App, passage: &Passage, request: Request) -> Result<Request
         content_type: &only(&parts.headers, header::CONTENT_TYPE.as_str()),
         body: &body,
     };
-    let by = passage.forwarder.key().check(asked, &signed, wall_us());
-    let by = by.map_err(|e| disbelieved(&e.to_string()))?;
+    let here = app.station.writer().map(|writer| writer.host_id).unwrap_or_default();
+    let by = passage.forwarder.key().check(asked, &signed, &here, wall_us());
+    let by = by.map_err(|e| match e {
+        // Whoever passed it on finds the new one in a moment.
+        Disbelieved::Addressee => IngestError::NoWriter.into(),
+        e => disbelieved(&e.to_string()),
+    })?;
     match passage.heard.hear(&signed.signature, Instant::now()) {
         Known::New => {}
         Known::Again => return Err(disbelieved("the request was heard before")),
@@ -126,7 +135,7 @@ async fn passed(app: &App, passage: &Passage, request: Request) -> Result<Respon
         body,
         request_id: observe::request_id(),
     };
-    match passage.forwarder.pass(&writer.url, passed, &principal).await {
+    match passage.forwarder.pass(&writer, passed, &principal).await {
         Ok(answer) => Ok((answer.status, answer.headers, answer.body).into_response()),
         Err(NoAnswer::Busy) => Err(IngestError::Busy.into()),
         Err(NoAnswer::Unreachable) => Err(IngestError::NoWriter.into()),

@@ -10,7 +10,7 @@ use std::{
 
 use rdkafka::{
     ClientContext, Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::Consumer as _,
     error::{KafkaError, RDKafkaErrorCode},
     producer::{
         BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer,
@@ -19,7 +19,7 @@ use rdkafka::{
 
 use super::{
     address::{InvalidKafkaAddress, KafkaAddress, KafkaOptions},
-    client::{ANSWER, config, consumer, ends, failed, lock},
+    client::{ANSWER, Reading, config, consumer, ends, failed, lock},
 };
 use crate::log::LogError;
 
@@ -34,7 +34,7 @@ const POSTED: &str = "10000";
 
 /// Reads the control topic.
 pub struct KafkaBoard {
-    consumer: BaseConsumer,
+    consumer: Reading,
     topic: String,
 }
 

@@ -12,8 +12,8 @@ use std::{
 use rdkafka::{
     ClientConfig,
     admin::AdminClient,
-    client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
+    client::{ClientContext, DefaultClientContext},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
 };
 
@@ -43,11 +43,27 @@ pub(super) fn config(address: &KafkaAddress, options: &KafkaOptions) -> ClientCo
     config
 }
 
+/// A consumer of committed records.
+pub(super) type Reading = BaseConsumer<Quiet>;
+
+/// Logs what goes wrong. That a reader is at the end of its topic, librdkafka calls an error, too.
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            DefaultClientContext.error(error, reason);
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 /// A consumer that sees what is committed alone, checks what it gets, and never decides by itself where to begin.
 pub(super) fn consumer(
     address: &KafkaAddress,
     options: &KafkaOptions,
-) -> Result<BaseConsumer, LogError> {
+) -> Result<Reading, LogError> {
     let mut config = config(address, options);
     if config.get("socket.timeout.ms").is_none() {
         config.set("socket.timeout.ms", FETCH_MS);
@@ -63,13 +79,13 @@ pub(super) fn consumer(
         .set("check.crcs", "true")
         .set("fetch.wait.max.ms", "50")
         .set("allow.auto.create.topics", "false")
-        .create()
+        .create_with_context(Quiet)
         .map_err(failed("making a consumer"))
 }
 
 /// Where a topic's partition 0 begins, and where all is decided up to. If its leader does not answer, who leads is
 /// asked again.
-pub(super) fn ends(consumer: &BaseConsumer, topic: &str) -> Result<(i64, i64), KafkaError> {
+pub(super) fn ends(consumer: &Reading, topic: &str) -> Result<(i64, i64), KafkaError> {
     use RDKafkaErrorCode as Code;
     let others = ANSWER.as_secs() / BROKER_ANSWER.as_secs();
     for _ in 1..others {

@@ -1,9 +1,6 @@
 //! What a cluster says of itself, and the topic beside a ledger's.
 
-use rdkafka::{
-    consumer::{BaseConsumer, Consumer as _},
-    groups::GroupInfo,
-};
+use rdkafka::{consumer::Consumer as _, groups::GroupInfo};
 
 use super::{
     KafkaLog,
@@ -11,7 +8,7 @@ use super::{
     board::control_of,
     candidate::group_of,
     check::{Inspection, Inspector},
-    client::{ANSWER, GROUP, admin, config, consumer, failed},
+    client::{ANSWER, GROUP, Quiet, Reading, admin, config, consumer, failed},
     create,
 };
 use crate::log::LogError;
@@ -55,7 +52,7 @@ impl KafkaLog {
     /// transaction holds that is still open: for long only if nobody ends it.
     pub fn ends(address: &KafkaAddress, options: &KafkaOptions) -> Result<(i64, i64), LogError> {
         let topic = address.topic();
-        let end = |consumer: BaseConsumer| {
+        let end = |consumer: Reading| {
             let ends = consumer.fetch_watermarks(topic, 0, ANSWER);
             ends.map(|(_, end)| end)
                 .map_err(failed(format_args!("asking where topic {topic} ends")))
@@ -64,7 +61,7 @@ impl KafkaLog {
         let all = config(address, options)
             .set("group.id", GROUP)
             .set("isolation.level", "read_uncommitted")
-            .create()
+            .create_with_context(Quiet)
             .map_err(failed("making a consumer"))?;
         let all = end(all)?;
         Ok((end(consumer(address, options)?)?, all))

@@ -4,14 +4,14 @@ use std::{io, time::Duration};
 
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::Consumer as _,
     error::{KafkaError, RDKafkaErrorCode},
 };
 
 use super::{
     access::{Access, named},
     address::{KafkaAddress, KafkaOptions},
-    client::{consumer, ends, failed},
+    client::{Reading, consumer, ends, failed},
     record::to_entry,
 };
 use crate::{
@@ -30,7 +30,7 @@ pub(super) const NO_END: i64 = i64::MAX;
 
 /// A consumer, and how far it has read.
 pub(super) struct Reader {
-    consumer: BaseConsumer,
+    consumer: Reading,
     address: KafkaAddress,
     options: KafkaOptions,
     /// No record before this offset comes any more.
