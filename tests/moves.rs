@@ -155,8 +155,41 @@ fn a_payload_redacted_on_kafka_goes_with_the_next_topic() {
     // A service that is told to use the old topic, and a new machine.
     refuses_to_serve(&ledger, &["--log", &first]).says("--log names topic");
     joined(&ledger, &first).1.exits(5).says("moved to another home");
-    // It cannot go where it was.
-    move_to(&ledger, &first).exits(5);
+}
+
+/// The last entry of a topic tells who still follows it where the ledger went: nothing comes after it.
+#[test]
+fn a_topic_that_the_ledger_left_stays_as_it_ended() {
+    let ((ledger, first), second) = (kafka_broker::ledger(), fresh());
+    append(&ledger, &notes("a", 3)).ok();
+    let (other, ran) = joined(&ledger, &first);
+    ran.ok();
+    let kept = kept(&other);
+    let key = ledger.dir.join("keys/pseudonym.key");
+    let joins = |dir: &Ledger, address: &str| {
+        dir.run(&["kafka", "join", address, "--key", key.to_str().unwrap()])
+    };
+    move_to(&ledger, &second).ok();
+    append(&ledger, &notes("b", 3)).ok();
+    let ended = head(&other);
+
+    let told = move_to(&ledger, &first).exits(5);
+    told.says("has been this ledger's home before").says(topic(&second)).says("nothing was");
+    copy(&ledger, &first).exits(5).says("home before").says(topic(&second));
+    copy(&ledger, &second).exits(5).says("is the ledger's home");
+    // Nor from a copy of it that is elsewhere.
+    let back = Ledger::absent();
+    copy(&ledger, back.dir.to_str().unwrap()).ok();
+    copy(&back, &first).exits(5).says("home before");
+    assert_eq!(head(&kept), ended, "nothing came after the move");
+    assert_eq!(head(&other), ended);
+
+    // So whoever knows the old topic alone still hears where to go, and gets there.
+    joins(&Ledger::absent(), &first).exits(5).says("moved to another home").says(topic(&second));
+    append(&other, &[note("late", "to the old topic")]).exits(5).says(topic(&second));
+    move_to(&other, &second).ok();
+    append(&other, &[note("c", "from the other machine")]).ok();
+    assert_eq!(ledger.noted().len(), 7);
 }
 
 #[test]
@@ -202,7 +235,9 @@ fn a_topic_that_was_copied_to_before_a_redaction_is_not_moved_to() {
     let (ledger, address) = (recorded(5), fresh());
     copy(&ledger, &address).ok();
     ledger.run(&["event", "redact", "2", "--reason", "by law"]).ok();
+    move_to(&ledger, &address).exits(5).says("before it was redacted").says("nothing was moved");
     let copied = copy(&ledger, &address).ok();
+    assert!(copied.json()["stored"].as_u64() > Some(0), "a refused move brings nothing");
     assert_eq!(copied.says("cannot erase them").json()["pending"], json!([2]));
     move_to(&ledger, &address).exits(5).says("before it was redacted").says("nothing was moved");
     ledger.append(&[note("b", "goes on")]).ok();

@@ -25,7 +25,7 @@ use crate::{
 pub use self::begin::init;
 #[cfg(feature = "kafka")]
 pub use self::begin::init_kafka;
-pub(crate) use self::lives::{check_home, moved_to};
+pub(crate) use self::lives::{check_home, check_home_in_full, homes_in, moved_to};
 
 /// The `source` of what the ledger says about itself.
 pub const OWN_SOURCE: &str = "urn:rollout-ledger:self";

@@ -8,14 +8,14 @@
 use std::{path::Path, sync::Arc};
 
 use ledger::{
-    Head, Log, SegmentLog,
+    Head, Log, SegmentLog, Seq,
     copy::{Copied, CopyError, Survey, check, copy, holds},
 };
 
 pub use self::place::{Place, Target};
 use crate::{
     backup::Mark,
-    engine::{Engine, check_home, moved_to},
+    engine::{Engine, check_home, check_home_in_full, homes_in, moved_to},
     exit::{Code, fail},
     home::{Home, HomeId},
     logs::{self, Topic},
@@ -66,10 +66,12 @@ impl Done {
 /// Copies a ledger's entries, or goes on with it.
 ///
 /// # Errors
-/// Exit 5 when the target holds something else; exit 3 when the source or the copy does not verify.
+/// Exit 5 when the target holds something else, or is or was the ledger's home; exit 3 when the source or the copy
+/// does not verify.
 pub fn copied(home: &Home, to: &Place, properties: Option<&Path>) -> anyhow::Result<Done> {
     let source = logs::readable(home)?;
     let survey = survey(&source, None, to)?;
+    refuse_home(home, to, properties, || homes_in(&*source))?;
     let target = Target::open(home, &*source, to, properties)?;
     let copied = bring(&source, &survey, &target, to)?;
     verified(&target, &survey, to)?;
@@ -95,7 +97,8 @@ pub fn moved(
     let source = logs::readable(home)?;
     let left = left_for(home, &*source)?;
     if left.is_none() {
-        check_home(home, &*source)?;
+        let homes = check_home_in_full(home, &*source)?;
+        refuse_home(home, to, properties, || Ok(homes))?;
         free_to_set_aside(home)?;
     }
     let first = survey(&source, None, to)?;
@@ -110,6 +113,7 @@ pub fn moved(
     let mut copied = if gone_on {
         Copied { head: target.log.head(), stored: 0, pending: Vec::new() }
     } else {
+        refuse_pending(&target.keeps(&first).map_err(|e| refused(e, to))?, to)?;
         bring(&source, &first, &target, to)?
     };
     let (mut survey, mut stored) = (first, 0);
@@ -119,7 +123,7 @@ pub fn moved(
         let mut engine = Engine::open(home)?;
         survey = self::survey(&engine.log, Some(survey), to)?;
         copied = bring(&engine.log, &survey, &target, to)?;
-        refuse_pending(&copied, to)?;
+        refuse_pending(&copied.pending, to)?;
         stored += copied.stored;
         engine.move_away(&there, reason)?;
         engine.log.close()?;
@@ -220,9 +224,32 @@ fn verified(target: &Target, survey: &Survey, to: &Place) -> anyhow::Result<()> 
     progress::reading("verifying", total, &target.log, work).map_err(|e| refused(e, to))
 }
 
+/// A topic that is the ledger's home gets no copy, and one that was is never written to again: its last entry tells
+/// where the ledger went, and whoever still follows it looks there. Nothing is made or changed before this is sure.
+/// A directory that is or was a home has an id, and is refused for that.
+fn refuse_home(
+    home: &Home,
+    to: &Place,
+    properties: Option<&Path>,
+    homes: impl FnOnce() -> anyhow::Result<Vec<HomeId>>,
+) -> anyhow::Result<()> {
+    let Place::Topic(address) = to else { return Ok(()) };
+    let there = logs::kafka::copies::home_of(home, address, properties)?;
+    let homes = homes()?;
+    let Some(at) = homes.iter().position(|home| *home == there) else { return Ok(()) };
+    let way = "nothing was changed there; name a topic of another name";
+    let what = match homes.get(at + 1) {
+        Some(next) => format!(
+            "{to} has been this ledger's home before, and the ledger moved from there to {next}"
+        ),
+        None => format!("{to} is the ledger's home"),
+    };
+    Err(fail(Code::Conflict, format!("{what}; {way}")))
+}
+
 /// A topic cannot let a payload go that came before its redaction, and a move to it would be for nothing.
-fn refuse_pending(copied: &Copied, to: &Place) -> anyhow::Result<()> {
-    let Some(seq) = copied.pending.first() else { return Ok(()) };
+fn refuse_pending(pending: &[Seq], to: &Place) -> anyhow::Result<()> {
+    let Some(seq) = pending.first() else { return Ok(()) };
     let what = format!("{to} was given entry {seq} before it was redacted, and cannot erase it");
     let way = "nothing was moved; name another topic, and delete that one";
     Err(fail(Code::Conflict, format!("{what}; {way}")))

@@ -172,6 +172,11 @@ pub fn holds(target: &dyn Log, survey: &Survey) -> Result<bool, CopyError> {
     Ok(there == Some(survey.head.hash))
 }
 
+/// Redacted entries whose payloads `target` has: it got them before their redaction.
+pub fn kept(survey: &Survey, target: &dyn Log) -> Result<Vec<Seq>, CopyError> {
+    still_there(target, target.head(), &survey.redacted())
+}
+
 /// Reads all of what a copy has made, and makes sure that it has what was surveyed.
 pub fn check(target: &dyn Log, survey: &Survey) -> Result<(), CopyError> {
     let expect_head = survey.head.last_seq().map(|last| (last, survey.head.hash));
@@ -260,6 +265,21 @@ fn store(target: &dyn Log, page: &[Entry]) -> Result<(), CopyError> {
     Ok(())
 }
 
+fn still_there(
+    target: &dyn Log,
+    end: Head,
+    redacted: &BTreeMap<Seq, Hash>,
+) -> Result<Vec<Seq>, CopyError> {
+    let mut there = Vec::new();
+    for (seq, hash) in redacted.range(..end.next) {
+        let found = target.read(*seq, 1).map_err(CopyError::Target)?;
+        if found.first().is_some_and(|entry| may_be_erased(entry, *hash)) {
+            there.push(*seq);
+        }
+    }
+    Ok(there)
+}
+
 /// Takes away what was copied before its redaction was recorded, where the target can.
 fn erase_late(
     target: &dyn Log,
@@ -267,12 +287,7 @@ fn erase_late(
     redacted: &BTreeMap<Seq, Hash>,
 ) -> Result<Vec<Seq>, CopyError> {
     let mut pending = Vec::new();
-    for (seq, hash) in redacted.range(..begun.next) {
-        let found = target.read(*seq, 1).map_err(CopyError::Target)?;
-        if !found.first().is_some_and(|entry| may_be_erased(entry, *hash)) {
-            continue;
-        }
-        let seq = *seq;
+    for seq in still_there(target, begun, redacted)? {
         match target.erase(seq) {
             Ok(()) => {}
             Err(LogError::ErasurePending(_)) => pending.push(seq),

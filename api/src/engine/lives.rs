@@ -48,10 +48,27 @@ fn read_only(home: &Home, what: &str) -> anyhow::Error {
 /// log unless the directory has no id, or the first home's: then a last entry that moves is looked for.
 pub(crate) fn check_home(home: &Home, log: &dyn Log) -> anyhow::Result<()> {
     check_id(home)?;
-    let mut moves = HashMap::new();
     let newest = log.head().next.0.saturating_sub(1);
-    let first_home = first_home(log)?;
-    let mut next = if home.id()?.as_ref() == Some(&first_home) { newest } else { 0 };
+    let from = if home.id()? == Some(first_home(log)?) { newest } else { 0 };
+    judge(home, &named_from(log, from)?)
+}
+
+/// The same by a reading of the whole log, for whoever needs the homes too: the newest comes last.
+pub(crate) fn check_home_in_full(home: &Home, log: &dyn Log) -> anyhow::Result<Vec<HomeId>> {
+    check_id(home)?;
+    let homes = named_from(log, 0)?;
+    judge(home, &homes)?;
+    Ok(homes.0)
+}
+
+/// The homes that a log names, the newest last.
+pub(crate) fn homes_in(log: &dyn Log) -> anyhow::Result<Vec<HomeId>> {
+    Ok(named_from(log, 0)?.0)
+}
+
+/// The homes that entry 0 and the entries from a place on name.
+fn named_from(log: &dyn Log, mut next: u64) -> anyhow::Result<Homes> {
+    let mut moves = HashMap::new();
     loop {
         let page = log.read(Seq(next), PAGE_LEN)?;
         let Some(last) = page.last() else { break };
@@ -63,7 +80,7 @@ pub(crate) fn check_home(home: &Home, log: &dyn Log) -> anyhow::Result<()> {
             }
         }
     }
-    judge(home, &homes(first_home, |id| Ok(moves.get(id).cloned()))?)
+    homes(first_home(log)?, |id| Ok(moves.get(id).cloned()))
 }
 
 fn judge(home: &Home, Homes(homes): &Homes) -> anyhow::Result<()> {

@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use ledger::{Log, SegmentLog};
+use ledger::{
+    Log, SegmentLog, Seq,
+    copy::{CopyError, Survey, kept},
+};
 
 use crate::{
     backup::{Mark, MarkHead, mirror, prepare},
@@ -103,6 +106,14 @@ impl Target {
                 }
                 Ok(HomeId::directory(mark.home.clone().unwrap_or_default()))
             }
+        }
+    }
+
+    /// Entries that were redacted, whose payloads this place has and cannot erase.
+    pub fn keeps(&self, survey: &Survey) -> Result<Vec<Seq>, CopyError> {
+        match self.kind {
+            Kind::Topic(_) => kept(survey, &*self.log),
+            Kind::Directory { .. } => Ok(Vec::new()),
         }
     }
 

@@ -99,7 +99,7 @@ pub fn join(new: &NewHome, address: &Address, key: &PseudonymKey) -> anyhow::Res
     let topic = Topic { log: address.to_string(), cluster: found.id, ledger };
     topic.write(home)?;
     keep_properties(home)?;
-    crate::engine::check_home(home, &*log)?;
+    crate::engine::check_home_in_full(home, &*log)?;
     log.keep();
     Ok(log.anchor().map_or(Head::GENESIS, |_| ledger::Log::head(&log)))
 }
