@@ -274,6 +274,10 @@ fn a_topic_that_is_lost_is_made_good_from_a_copy() {
     let head = copy(&ledger, dir).ok().json()["head"].clone();
     cluster().tool("kafka-topics.sh", &["--delete", "--topic", topic(&first)]);
 
+    // Nobody is told to make another ledger under its name.
+    let told = ledger.run(&["event", "list"]).exits(4).says("it was deleted").says("Disasters");
+    assert!(!told.err.contains("kafka init"), "{}", told.err);
+
     // A copy is no home yet.
     move_to(&back, &second)
         .exits(5)

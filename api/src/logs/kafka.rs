@@ -247,6 +247,13 @@ fn refused(error: LogError, home: &Home, address: &Address) -> anyhow::Error {
                                 or allow it on a machine for trying out: --allow-unsafe-kafka"
                 .to_owned()
         }
+        LogError::Missing(_) if was_there(home, address) => format!(
+            "topic {}, where this directory's ledger is, is not on {}: it was deleted, or these are brokers of \
+             another cluster; stop all writers, make no topic of that name, and look for the copy with \
+             the highest verified head: docs/KAFKA.md, Disasters",
+            address.topic(),
+            address.brokers()
+        ),
         LogError::Missing(_) => format!(
             "there is no topic {} on {}; `rollout-ledger kafka init {address} --data-dir NEW` makes \
              it and a ledger in it",
@@ -265,6 +272,11 @@ fn refused(error: LogError, home: &Home, address: &Address) -> anyhow::Error {
         _ => return unreached(error, address),
     };
     anyhow::Error::from(error).context(told)
+}
+
+/// Whether the directory names the topic: then it was there, and a ledger in it.
+fn was_there(home: &Home, address: &Address) -> bool {
+    Topic::read(home).is_ok_and(|topic| topic.is_some_and(|t| t.name() == address.topic()))
 }
 
 /// What entry 0 says this ledger is.
