@@ -129,7 +129,6 @@ fn guests_stay_in_their_rooms() {
             &["rdkafka"],
             &[
                 "ledger/benches/bare/mod.rs",
-                "ledger/benches/kafka_copy.rs",
                 "ledger/src/log/kafka/access.rs",
                 "ledger/src/log/kafka/board.rs",
                 "ledger/src/log/kafka/candidate.rs",

@@ -78,10 +78,7 @@ impl Mark {
 
     /// Takes the mark away: the directory is no backup any more.
     pub fn remove(dir: &Path) -> io::Result<()> {
-        match fs::remove_file(dir.join(MARK)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            _ => Ok(()),
-        }
+        remove_if_there(&dir.join(MARK))
     }
 }
 

@@ -9,28 +9,18 @@
     reason = "a benchmark prints its results, and panics if it is wrong"
 )]
 
+mod bare;
 mod measure;
 
-use std::{
-    path::Path,
-    sync::{Arc, Condvar, Mutex},
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
+use bare::{BareProducer, bare_consumer};
 use kafka_cluster::{Cluster, Options};
 use ledger::{
     BATCH_LEN_MAX, Draft, Head, KafkaAddress, KafkaLog, KafkaOptions, Log as _, SegmentLog,
     copy::{Survey, check, copy},
 };
 use measure::{NOW_US, PAYLOAD_SIZE, payloads, rate, report, scratch, time};
-use rdkafka::{
-    ClientConfig, ClientContext, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-    producer::{
-        BaseRecord, DeliveryResult, NoCustomPartitioner, Producer as _, ProducerContext,
-        ThreadedProducer,
-    },
-};
 
 /// Entries of the ledger that moves, and how often it does.
 const LEN: usize = 40_000;
@@ -56,7 +46,7 @@ fn main() {
         let segments = SegmentLog::open_for_copy(path).expect("a directory");
         back += time(|| drop(copy(&topic, &survey, &segments).expect("the disk takes it")));
         assert_eq!(segments.head(), source.head(), "the same ledger");
-        bare_back += bare_consumer(&address);
+        bare_back += bare_consumer(&address, LEN);
     }
     let per_second = |elapsed| rate(LEN * ROUNDS, elapsed);
     let line = |name, ours, baseline, target| {
@@ -93,75 +83,11 @@ fn filled(dir: &Path) -> SegmentLog {
     log
 }
 
-/// Sends the same payloads in transactions of as many records, awaiting each delivery before the commit.
+/// Sends the same payloads in transactions of as many records.
 fn bare_producer(cluster: &Cluster, round: usize) -> Duration {
     let topic = format!("bare.{round}");
     KafkaLog::create(&address(cluster, &topic), &options()).expect("a topic like ours");
-    let delivered = Arc::new(Delivered::default());
-    let producer: ThreadedProducer<Counting> = ClientConfig::new()
-        .set("bootstrap.servers", cluster.bootstrap())
-        .set("transactional.id", &topic)
-        .set("linger.ms", "1")
-        .create_with_context(Counting(delivered.clone()))
-        .expect("a producer");
-    let patience = Duration::from_secs(30);
-    producer.init_transactions(patience).expect("the broker answers");
+    let producer = BareProducer::new(&cluster.bootstrap(), &topic);
     let payloads = payloads(0, LEN, PAYLOAD_SIZE);
-    time(|| {
-        for commit in payloads.chunks(BATCH_LEN_MAX) {
-            producer.begin_transaction().expect("a transaction");
-            for payload in commit {
-                let record = BaseRecord::to(&topic).partition(0).key("bench").payload(payload);
-                producer.send(record).map_err(|(e, _)| e).expect("room in the queue");
-            }
-            delivered.wait_for(commit.len());
-            producer.commit_transaction(patience).expect("a commit");
-        }
-    })
-}
-
-/// Counts deliveries, of which librdkafka's thread tells.
-#[derive(Default)]
-struct Delivered {
-    count: Mutex<usize>,
-    moved: Condvar,
-}
-
-impl Delivered {
-    fn wait_for(&self, len: usize) {
-        let count = self.count.lock().expect("no panic");
-        let mut count = self.moved.wait_while(count, |count| *count < len).expect("no panic");
-        *count = 0;
-    }
-}
-
-struct Counting(Arc<Delivered>);
-
-impl ClientContext for Counting {}
-
-impl ProducerContext<NoCustomPartitioner> for Counting {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        assert!(result.is_ok(), "every record is delivered");
-        *self.0.count.lock().expect("no panic") += 1;
-        self.0.moved.notify_all();
-    }
-}
-
-/// Reads as many committed records, and looks at none.
-fn bare_consumer(address: &KafkaAddress) -> Duration {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", address.brokers())
-        .set("group.id", "bench")
-        .set("enable.auto.commit", "false")
-        .create()
-        .expect("a consumer");
-    let mut partition = TopicPartitionList::new();
-    partition.add_partition_offset(address.topic(), 0, Offset::Beginning).expect("a partition");
-    let begun = Instant::now();
-    consumer.assign(&partition).expect("a partition");
-    let read = consumer.iter().take(LEN).flatten().count();
-    assert_eq!(read, LEN, "every record came");
-    begun.elapsed()
+    time(|| payloads.chunks(BATCH_LEN_MAX).for_each(|commit| producer.commit(commit)))
 }
